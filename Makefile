@@ -1,0 +1,140 @@
+# Everything that is done to this repository. `make help` lists it; a target's text is what follows its `##`.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+TOOLS       := $(CURDIR)/.tools
+THIRD_PARTY := $(CURDIR)/.third_party
+BUF         := $(TOOLS)/buf
+# Folders with nothing but generated files, all committed.
+GENERATED   := proto/gen gateway/gen
+MODULES     := proto services gateway deploy/local
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+# Generated and linted with only the Go module proxy: buf and the plugins are built from proto/tools/go.mod.
+TOOLS_STAMP       := $(TOOLS)/built
+THIRD_PARTY_STAMP := $(THIRD_PARTY)/written
+GENERATED_STAMP   := $(TOOLS)/generated
+PROTO_SOURCES     := $(shell find proto/switchboard -name '*.proto' 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z0-9_-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: tools
+tools: $(TOOLS_STAMP) ## build buf and the protoc plugins into .tools (minutes the first time)
+
+$(TOOLS_STAMP): proto/tools/go.mod proto/tools/go.sum
+	@echo "building buf and the protoc plugins into .tools; the first time takes a few minutes"
+	@mkdir -p $(TOOLS)
+	cd proto/tools && GOWORK=off GOBIN=$(TOOLS) go install tool
+	@touch $@
+
+.PHONY: third-party-protos
+third-party-protos: $(THIRD_PARTY_STAMP)
+
+$(THIRD_PARTY_STAMP): proto/tools/go.mod proto/tools/go.sum proto/tools/thirdparty/main.go
+	cd proto/tools && GOWORK=off go run ./thirdparty $(THIRD_PARTY)/proto
+	@touch $@
+
+.PHONY: generate
+generate: $(GENERATED_STAMP) ## generate Go, gateway and OpenAPI code from the protos
+
+$(GENERATED_STAMP): $(PROTO_SOURCES) buf.yaml buf.gen.yaml proto/tools/openapi.yaml $(TOOLS_STAMP) $(THIRD_PARTY_STAMP)
+	$(BUF) generate
+	@touch $@
+
+.PHONY: check-generated
+check-generated: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## regenerate from scratch and fail if what is committed differs
+	$(BUF) generate --clean
+	@touch $(GENERATED_STAMP)
+	@changes="$$(git status --porcelain --untracked-files=all -- $(GENERATED))"; \
+	if [[ -n "$$changes" ]]; then \
+	  echo "generated files differ from the protos; run 'make generate' and commit:" >&2; \
+	  echo "$$changes" >&2; git --no-pager diff --stat -- $(GENERATED) >&2; exit 1; \
+	fi
+
+.PHONY: lint
+lint: lint-proto lint-go ## lint protos and Go code
+
+.PHONY: lint-proto
+lint-proto: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## buf lint and buf breaking
+	$(BUF) lint
+	@$(MAKE) --no-print-directory breaking
+
+# The commit that the protos are compared with. Its third-party protos are not committed, so today's stand in for them.
+BREAKING_AGAINST ?= $(shell git rev-parse --verify --quiet main || git rev-parse --verify --quiet origin/main)
+
+.PHONY: breaking
+breaking: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## fail if the protos break callers of the main branch
+	@if [[ -z "$(BREAKING_AGAINST)" ]] || ! git cat-file -e "$(BREAKING_AGAINST):buf.yaml" 2>/dev/null; then \
+	  echo "buf breaking: skipped, the main branch has no protos yet"; exit 0; \
+	fi; \
+	rm -rf $(TOOLS)/against && mkdir -p $(TOOLS)/against; \
+	git archive "$(BREAKING_AGAINST)" buf.yaml proto/switchboard | tar -x -C $(TOOLS)/against; \
+	cp -r $(THIRD_PARTY) $(TOOLS)/against/.third_party; \
+	$(BUF) breaking --against $(TOOLS)/against; \
+	echo "buf breaking: compatible with $(BREAKING_AGAINST)"
+
+.PHONY: lint-go
+lint-go: $(GOLANGCI) ## golangci-lint over all Go modules
+	@for module in $(MODULES); do echo "golangci-lint $$module"; (cd $$module && $(GOLANGCI) run ./...); done
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) into .tools; the first time takes a few minutes"
+	@mkdir -p $(TOOLS)
+	cd $(TOOLS) && GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+# The whole suite on this machine. It brings its own database, etcd, mail server and token issuer.
+ADDR       ?= 127.0.0.1:8080
+DATA       ?= .switchboard
+READY_FILE ?=
+KEEP       ?=
+LOCAL      := $(CURDIR)/.build/switchboard-local
+# Builds without asking git for a version, which fails where the clone belongs to another user.
+export GOFLAGS ?= -buildvcs=false
+
+.PHONY: up
+up: local-build database ## run everything until Ctrl-C (ADDR, DATA, READY_FILE)
+	@exec $(LOCAL) up --addr "$(ADDR)" --data "$(DATA)" --ready-file "$(READY_FILE)"
+
+.PHONY: demo
+demo: local-build database ## assign phone licences to 250 people and check every promise (KEEP=1 stays up)
+	@exec $(LOCAL) demo $(if $(KEEP),--keep --addr "$(ADDR)")
+
+.PHONY: bench
+bench: local-build database ## measure assigning through the gateway against the bare database
+	@exec $(LOCAL) bench --json .build/bench.json
+
+.PHONY: local-build
+local-build:
+	@mkdir -p .build
+	@[[ -x $(LOCAL) ]] || echo "building the local stack; the first time takes a few minutes"
+	@go build -o $(LOCAL) ./deploy/local/cmd/switchboard-local
+
+.PHONY: database
+database: ## make sure that there is a database to run on (installs PostgreSQL from Debian where it may)
+	@deploy/local/setup/database.sh
+
+# A package may use a whole test database, so few run at once. Fresh results always: the databases are not part of Go's cache key.
+GO_TEST := go test -count=1 -timeout 20m -p $(or $(TEST_PACKAGES),2)
+
+.PHONY: test
+test: vet test-units test-e2e ## everything: vet, unit and store tests on real databases, end-to-end tests
+
+.PHONY: vet
+vet: ## go vet over all modules
+	go vet $(MODULES:%=./%/...)
+
+.PHONY: test-units
+test-units: database ## tests of all packages but the end-to-end ones
+	$(GO_TEST) $$(go list $(MODULES:%=./%/...) | grep -v '/deploy/local/e2e$$')
+
+.PHONY: test-e2e
+test-e2e: database ## end-to-end tests through the gateway, on every engine that is there
+	$(GO_TEST) ./deploy/local/e2e/...

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
+	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+)
+
+// remove removes licences.
+func (tn *tenant) remove(users ...gatewayclient.PhoneUser) []gatewayclient.Release {
+	tn.Helper()
+	return tn.removeWith(map[string]any{"phoneUsers": names(users)})
+}
+
+func (tn *tenant) removeWith(body map[string]any) []gatewayclient.Release {
+	tn.Helper()
+	var out struct{ Releases []gatewayclient.Release }
+	require.NoError(tn, tn.admin.Post(tn.Context(), tn.path+"/phoneUsers:batchRemove", body, &out))
+	return out.Releases
+}
+
+func names(users []gatewayclient.PhoneUser) []string {
+	out := make([]string, len(users))
+	for i, u := range users {
+		out[i] = u.Name
+	}
+	return out
+}
+
+func TestSeed04_SettingsPackageAndNumbersComeAfterTheLicence(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		pkg, numbers := tn.pkg("Domestic", 5), tn.numbers(1)
+		u := tn.one()
+		u = tn.call(u.Name, "assignPackage", map[string]any{"package": pkg})
+		u = tn.call(u.Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers})
+		require.Equal(t, numbers, u.PhoneNumbers)
+		ring := 20
+		require.NoError(t, tn.admin.Patch(t.Context(), "/v1/"+u.Name+"?updateMask=settings.ringSeconds",
+			gatewayclient.PhoneUser{Settings: &gatewayclient.Settings{RingSeconds: &ring}}, &u))
+		require.Equal(t, 20, *tn.get(u.Name).Settings.RingSeconds)
+		tn.addUp()
+
+		// Somebody without a licence is a person of the directory only, and has nothing to change.
+		tn.unchanged(func() {
+			for _, name := range []string{tn.unknown("phoneUsers")} {
+				tn.refused(tn.tryOn(name, "assignPackage", map[string]any{"package": pkg}), "NOT_FOUND")
+				tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), "NOT_FOUND")
+				err := tn.admin.Patch(t.Context(), "/v1/"+name+"?updateMask=settings.ringSeconds", map[string]any{"settings": map[string]any{"ringSeconds": 20}}, nil)
+				tn.refused(err, "NOT_FOUND")
+			}
+		})
+	})
+}
+
+func TestSeed18_ANumberNeedsAPackage(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		numbers, pkg := tn.numbers(3), tn.pkg("Domestic", 5)
+		two := tn.assign(tn.userNames(2)...)
+		tn.unchanged(func() {
+			tn.refused(tn.tryOn(two[0].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers[:1]}), "PACKAGE_REQUIRED")
+		})
+		u := tn.call(two[0].Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers[:1]})
+		require.Equal(t, numbers[:1], u.PhoneNumbers)
+		require.True(t, u.OutboundCalling)
+		u = tn.call(two[0].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers[1:2]})
+		require.Equal(t, numbers[:2], u.PhoneNumbers, "in addition to those held")
+
+		tn.call(two[1].Name, "assignPackage", map[string]any{"package": pkg})
+		tn.unchanged(func() {
+			taken := map[string]any{"phoneNumbers": []string{numbers[2], numbers[0]}}
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", taken), "NUMBER_NOT_AVAILABLE")
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"+441632960999"}}), "NUMBER_NOT_AVAILABLE")
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"not a number"}}), "NUMBER_INVALID")
+		})
+		u = tn.call(two[0].Name, "unassignPhoneNumbers", map[string]any{"phoneNumbers": numbers[:1]})
+		require.Equal(t, numbers[1:2], u.PhoneNumbers)
+		u = tn.call(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers[:1]})
+		require.Equal(t, numbers[:1], u.PhoneNumbers, "what was given back is available to others")
+		tn.addUp()
+	})
+}
+
+func TestSeed19_SkippingLeavesNoNumber(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		tn.numbers(3)
+		u := tn.one()
+		u = tn.call(u.Name, "assignPackage", map[string]any{"package": tn.pkg("Domestic", 5)})
+		require.Empty(t, u.PhoneNumbers)
+		require.True(t, u.OutboundCalling)
+		for _, n := range tn.addUp().Numbers {
+			require.Equal(t, "AVAILABLE", n.State)
+		}
+	})
+}
+
+func TestSeed20_ReplacingAPackageKeepsTheNumbers(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		numbers := tn.numbers(2)
+		first, second := tn.pkg("A first one", 1), tn.pkg("B second one", 1)
+		u := tn.one()
+		tn.call(u.Name, "assignPackage", map[string]any{"package": first, "phoneNumbers": numbers})
+		u = tn.call(u.Name, "assignPackage", map[string]any{"package": second})
+		require.Equal(t, second, u.Package)
+		require.Equal(t, numbers, u.PhoneNumbers)
+		b := tn.addUp()
+		require.Equal(t, []int{0, 1}, []int{b.Packages[0].Assigned, b.Packages[1].Assigned}, "the seat of the first one is free")
+	})
+}
+
+func TestSeed25_RemovedPeopleHaveNoAccess(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		three := tn.assign(tn.userNames(3)...)
+		tn.settled()
+		tn.remove(three[0], three[2])
+		listed := tn.phoneUsers()
+		require.Len(t, listed, 1)
+		require.Equal(t, three[1].Name, listed[0].Name)
+		for _, gone := range []gatewayclient.PhoneUser{three[0], three[2]} {
+			tn.refused(tn.admin.Get(t.Context(), "/v1/"+gone.Name, nil), "NOT_FOUND")
+			tn.refused(tn.tryOn(gone.Name, "resendInvite", map[string]any{}), "NOT_FOUND")
+			var user gatewayclient.User
+			require.NoError(t, tn.admin.Get(t.Context(), "/v1/"+gone.Assignee, &user), "the person stays in the directory")
+			require.Empty(t, user.PhoneUser)
+		}
+		tn.refused(tn.try("/phoneUsers:batchRemove", map[string]any{"phoneUsers": []string{three[0].Name}}), "NOT_FOUND")
+		tn.addUp()
+	})
+}
+
+func TestSeed26_SeatAndNumberAreFreeAtOnce(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newBareTenant(t, s, 2)
+		tn.ranges(tn.main, "100", "101")
+		pkg, numbers := tn.pkg("Domestic", 1), tn.numbers(1)
+		people := tn.userNames(3)
+		two := tn.assign(people[:2]...)
+		tn.call(two[0].Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers})
+		tn.refused(tn.try("/phoneUsers:batchAssign", gatewayclient.AssignRequest{Assignees: people[2:]}), "LICENSE_EXHAUSTED")
+
+		released := tn.remove(two[0])
+		require.Len(t, released, 1)
+		require.Equal(t, two[0].ExtensionNumber, released[0].ExtensionNumber)
+		require.Equal(t, pkg, released[0].Package)
+		require.Equal(t, numbers, released[0].PhoneNumbers)
+
+		third := tn.assign(people[2])[0]
+		require.Equal(t, two[0].ExtensionNumber, third.ExtensionNumber, "the only number left is the one given back")
+		third = tn.call(third.Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers})
+		require.Equal(t, numbers, third.PhoneNumbers)
+		tn.addUp()
+	})
+}

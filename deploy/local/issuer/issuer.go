@@ -1,0 +1,216 @@
+// Package issuer is a token issuer for one machine: it hands out signed access tokens in the shape of OpenID Connect
+// (discovery document, JSON Web Key Set, RS256 and ES256), so that the services verify tokens exactly as they do in
+// production. It trusts whoever asks. It belongs to the local stack and to tests, and no service binary links it.
+package issuer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+)
+
+// Algorithms that tokens can be signed with.
+const (
+	RS256 = string(jose.RS256)
+	ES256 = string(jose.ES256)
+)
+
+// DefaultAudience is the audience that tokens are made for unless Config says otherwise.
+const DefaultAudience = "switchboard"
+
+// rsaBits is the smallest size that RFC 7518 (section 3.3) allows for RS256.
+const rsaBits = 2048
+
+// Config says what tokens are made like. The zero value is ready to use.
+type Config struct {
+	// Audience is the `aud` claim; empty for DefaultAudience.
+	Audience string
+	// Lifetime is how long a token is valid; 0 for twelve hours, which is a working day at a local stack.
+	Lifetime time.Duration
+	// Now is where the time comes from; nil for the system clock.
+	Now func() time.Time
+}
+
+// Claims says who a token is for. Exactly one of Account, Operator and Service is the usual case, but nothing is refused:
+// tests need tokens that make no sense, too.
+type Claims struct {
+	// Subject is the `sub` claim: who the caller is.
+	Subject string
+	// Account is the id of the caller's account, with or without "accounts/" in front.
+	Account string
+	// Role is OWNER, ADMIN or MEMBER.
+	Role string
+	// Email is the caller's e-mail address.
+	Email string
+	// Operator makes a token for a platform operator.
+	Operator bool
+	// Service makes a token for the service of that name.
+	Service string
+	// Algorithm is RS256 (also when empty) or ES256.
+	Algorithm string
+	// Lifetime overrides Config.Lifetime. A negative one makes a token that has expired.
+	Lifetime time.Duration
+	// Audience overrides Config.Audience.
+	Audience string
+}
+
+// Issuer makes tokens. It is safe for concurrent use.
+type Issuer struct {
+	url     string
+	cfg     Config
+	signers map[string]jose.Signer
+	keys    jose.JSONWebKeySet
+}
+
+// New makes an issuer with fresh keys. url is the `iss` claim and the address that Handler is served under, without a
+// slash at the end. It fails only where the machine's source of randomness does.
+func New(url string, cfg Config) (*Issuer, error) {
+	if cfg.Audience == "" {
+		cfg.Audience = DefaultAudience
+	}
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = 12 * time.Hour
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	i := &Issuer{url: strings.TrimRight(url, "/"), cfg: cfg, signers: map[string]jose.Signer{}}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, rsaBits)
+	if err != nil {
+		return nil, fmt.Errorf("making the RS256 key: %w", err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making the ES256 key: %w", err)
+	}
+	if err := i.add(jose.RS256, rsaKey); err != nil {
+		return nil, err
+	}
+	if err := i.add(jose.ES256, ecKey); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// add makes a signer for key and publishes its public half.
+func (i *Issuer) add(alg jose.SignatureAlgorithm, key crypto.Signer) error {
+	id := uuid.NewString()
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: id}},
+		(&jose.SignerOptions{}).WithType("JWT"),
+	)
+	if err != nil {
+		return fmt.Errorf("making the %s signer: %w", alg, err)
+	}
+	i.signers[string(alg)] = signer
+	i.keys.Keys = append(i.keys.Keys, jose.JSONWebKey{Key: key.Public(), KeyID: id, Algorithm: string(alg), Use: "sig"})
+	return nil
+}
+
+// URL is the issuer's address, the `iss` claim of its tokens.
+func (i *Issuer) URL() string { return i.url }
+
+// Audience is the `aud` claim of its tokens.
+func (i *Issuer) Audience() string { return i.cfg.Audience }
+
+// payload is a token's body. The names of the private claims are those that the services read.
+type payload struct {
+	Issuer    string `json:"iss"`
+	Audience  string `json:"aud"`
+	Subject   string `json:"sub"`
+	ID        string `json:"jti"`
+	IssuedAt  int64  `json:"iat"`
+	NotBefore int64  `json:"nbf"`
+	Expiry    int64  `json:"exp"`
+	Account   string `json:"account,omitempty"`
+	Role      string `json:"role,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Operator  bool   `json:"operator,omitempty"`
+	Service   string `json:"service,omitempty"`
+}
+
+// Token makes a signed token. It fails on an algorithm other than RS256 and ES256 and on a token for nobody.
+func (i *Issuer) Token(c Claims) (string, error) {
+	token, _, err := i.issue(c)
+	return token, err
+}
+
+// issue makes a signed token and says how long it is valid.
+func (i *Issuer) issue(c Claims) (string, time.Duration, error) {
+	if c.Subject == "" {
+		c.Subject = defaultSubject(c)
+	}
+	if c.Subject == "" {
+		return "", 0, errors.New("a token needs a subject, operator or a service")
+	}
+	if c.Algorithm == "" {
+		c.Algorithm = RS256
+	}
+	signer, ok := i.signers[c.Algorithm]
+	if !ok {
+		return "", 0, fmt.Errorf("algorithm %q: use %s or %s", c.Algorithm, RS256, ES256)
+	}
+	life := c.Lifetime
+	if life == 0 {
+		life = i.cfg.Lifetime
+	}
+	body, err := json.Marshal(i.payload(c, life))
+	if err != nil {
+		return "", 0, fmt.Errorf("encoding the claims: %w", err)
+	}
+	signed, err := signer.Sign(body)
+	if err != nil {
+		return "", 0, fmt.Errorf("signing the token: %w", err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		return "", 0, fmt.Errorf("encoding the token: %w", err)
+	}
+	return token, life, nil
+}
+
+func (i *Issuer) payload(c Claims, life time.Duration) payload {
+	now := i.cfg.Now()
+	// An expired token was issued in the past, or it would be refused for the wrong reason.
+	start := now.Add(min(0, 2*life))
+	audience := c.Audience
+	if audience == "" {
+		audience = i.cfg.Audience
+	}
+	return payload{
+		Issuer:    i.url,
+		Audience:  audience,
+		Subject:   c.Subject,
+		ID:        uuid.NewString(),
+		IssuedAt:  start.Unix(),
+		NotBefore: start.Unix(),
+		Expiry:    now.Add(life).Unix(),
+		Account:   strings.TrimPrefix(c.Account, "accounts/"),
+		Role:      c.Role,
+		Email:     c.Email,
+		Operator:  c.Operator,
+		Service:   c.Service,
+	}
+}
+
+// defaultSubject names those who have no name of their own.
+func defaultSubject(c Claims) string {
+	switch {
+	case c.Service != "":
+		return "service/" + c.Service
+	case c.Operator:
+		return "operator"
+	default:
+		return ""
+	}
+}

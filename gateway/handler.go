@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	extensiongw "github.com/switchboard-phone/switchboard/gateway/gen/switchboard/extension/v1"
+	licensegw "github.com/switchboard-phone/switchboard/gateway/gen/switchboard/license/v1"
+	notificationgw "github.com/switchboard-phone/switchboard/gateway/gen/switchboard/notification/v1"
+	numberinggw "github.com/switchboard-phone/switchboard/gateway/gen/switchboard/numbering/v1"
+	"github.com/switchboard-phone/switchboard/gateway/internal/httperr"
+	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
+	"github.com/switchboard-phone/switchboard/gateway/internal/web"
+	"github.com/switchboard-phone/switchboard/proto"
+)
+
+// connections are the ways to the services.
+type connections struct {
+	license, extension, numbering, notification *grpc.ClientConn
+}
+
+func (c connections) backends() []transcode.Backend {
+	return []transcode.Backend{
+		{Conn: c.license, Services: []transcode.Register{
+			licensegw.RegisterAccountServiceHandler, licensegw.RegisterSiteServiceHandler, licensegw.RegisterDirectoryServiceHandler,
+			licensegw.RegisterTemplateServiceHandler, licensegw.RegisterPhoneUserServiceHandler,
+			licensegw.RegisterPhoneUserSetupServiceHandler, licensegw.RegisterImportServiceHandler,
+			licensegw.RegisterAccountLogServiceHandler,
+		}},
+		{Conn: c.extension, Services: []transcode.Register{
+			extensiongw.RegisterExtensionServiceHandler, extensiongw.RegisterExtensionRangeServiceHandler,
+		}},
+		{Conn: c.numbering, Services: []transcode.Register{
+			numberinggw.RegisterPackageServiceHandler, numberinggw.RegisterPhoneNumberServiceHandler,
+		}},
+		{Conn: c.notification, Services: []transcode.Register{notificationgw.RegisterNotificationServiceHandler}},
+	}
+}
+
+// newHandler returns what the main port serves. Streams end, and /healthz turns to 503, when drain is done.
+func newHandler(drain context.Context, conns connections, limits transcode.Limits, pages fs.FS, opts web.Options) (http.Handler, error) {
+	calls, err := transcode.New(drain, conns.backends(), limits, web.SetRoute)
+	if err != nil {
+		return nil, err
+	}
+	files, err := web.NewFiles(pages)
+	if err != nil {
+		return nil, err
+	}
+	files.Add("/openapi.json", "application/json", proto.OpenAPI)
+
+	return web.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/"):
+			calls.ServeHTTP(w, r)
+		case r.URL.Path == "/healthz":
+			web.SetRoute(r.Context(), "/healthz")
+			writeHealth(w, drain.Err() == nil)
+		case files.Serve(w, r):
+			web.SetRoute(r.Context(), "file")
+		default:
+			httperr.Write(w, r, transcode.NoSuchRoute(r))
+		}
+	}), opts)
+}
+
+// writeHealth says whether this process takes requests. It does not speak for the services behind: one that is away
+// must not take the others away too.
+func writeHealth(w http.ResponseWriter, serving bool) {
+	answer := map[string]string{"status": "SERVING"}
+	w.Header().Set("Content-Type", "application/json")
+	if !serving {
+		answer["status"] = "NOT_SERVING"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	// The caller may have left; there is nobody to tell.
+	_ = json.NewEncoder(w).Encode(answer)
+}

@@ -1,0 +1,106 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/filter"
+)
+
+// Lookup implements store.Reader.
+func (s *Store) Lookup(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) ([]store.Extension, error) {
+	return read(ctx, s.db, "extension.Lookup", scanExtension, `SELECT `+columns+` FROM extensions
+		WHERE account_id = $1 AND number = ANY($3::INT8[]) AND `+live, account, now, ints(numbers))
+}
+
+// ByOwner implements store.Reader.
+func (s *Store) ByOwner(ctx context.Context, account uuid.UUID, owners []uuid.UUID) ([]store.Extension, error) {
+	return read(ctx, s.db, "extension.ByOwner", scanExtension, `SELECT `+columns+` FROM extensions
+		WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, owners)
+}
+
+// Used implements store.Reader.
+func (s *Store) Used(ctx context.Context, account uuid.UUID, spans []number.Span, now time.Time) ([]store.Extension, error) {
+	const op = "extension.Used"
+	var out []store.Extension
+	err := s.db.Do(ctx, op, func(ctx context.Context, q crdb.Querier) error {
+		out = nil
+		b := &pgx.Batch{}
+		for _, sp := range number.Join(spans) {
+			b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
+				ORDER BY number`, account, now, sp.From, sp.To).
+				Query(each(scanExtension, func(e store.Extension) { out = append(out, e) }))
+		}
+		return q.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return out, nil
+}
+
+// The shift divides by number.BlockSize: CockroachDB's division is not one of integers.
+var occupancy = fmt.Sprintf(`SELECT (number - $3::INT8) >> %d AS block, count(*) FROM extensions
+	WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND %s AND NOT (number = ANY($5::INT8[])) GROUP BY block ORDER BY block`,
+	number.BlockShift, live)
+
+// Occupancy implements store.Reader.
+func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number.Span, except []number.Number, now time.Time,
+) ([][]store.BlockUse, error) {
+	const op = "extension.Occupancy"
+	out := make([][]store.BlockUse, len(spans))
+	// One transaction, so that all counts are of one instant.
+	err := s.db.Tx(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		for i, sp := range spans {
+			out[i] = nil
+			b.Queue(occupancy, account, now, sp.From, sp.To, ints(except)).
+				Query(each(pgx.RowToStructByPos[store.BlockUse], func(u store.BlockUse) { out[i] = append(out[i], u) }))
+		}
+		return tx.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return out, nil
+}
+
+// CountUsed implements store.Reader.
+func (s *Store) CountUsed(ctx context.Context, queries []store.UseQuery, except []number.Number, now time.Time) ([]int64, error) {
+	const op = "extension.CountUsed"
+	out := make([]int64, len(queries))
+	err := s.db.Do(ctx, op, func(ctx context.Context, q crdb.Querier) error {
+		b := &pgx.Batch{}
+		for i, u := range queries {
+			b.Queue(`SELECT count(*) FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
+				AND NOT (number = ANY($5::INT8[]))`, u.Account, now, u.From, u.To, ints(except)).
+				QueryRow(func(row pgx.Row) error { return row.Scan(&out[i]) })
+		}
+		return q.SendBatch(ctx, b).Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return out, nil
+}
+
+// ListExtensions implements store.Reader.
+func (s *Store) ListExtensions(ctx context.Context, account uuid.UUID, page store.List, now time.Time) ([]store.Extension, error) {
+	const op = "extension.ListExtensions"
+	args := []any{account, now, page.After, page.Limit}
+	where, more, err := page.Filter.SQL(filterColumns, len(args)+1)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return read(ctx, s.db, op, scanExtension, `SELECT `+columns+` FROM extensions
+		WHERE account_id = $1 AND `+live+` AND number > $3 AND `+where+` ORDER BY number LIMIT $4`, append(args, more...)...)
+}
+
+var filterColumns = filter.Columns{store.FilterState: "state", store.FilterHolder: "owner_id"}

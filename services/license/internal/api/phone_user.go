@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
+	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+)
+
+// PhoneUserServer implements licensev1.PhoneUserServiceServer.
+type PhoneUserServer struct {
+	licensev1.UnimplementedPhoneUserServiceServer
+	*PhoneUserReader
+
+	store    store.Store
+	engine   *provisioning.Engine
+	maxBatch int
+}
+
+// NewPhoneUserServer returns a server whose batches hold at most maxBatch items.
+func NewPhoneUserServer(st store.Store, engine *provisioning.Engine, reader *PhoneUserReader, maxBatch int) *PhoneUserServer {
+	return &PhoneUserServer{PhoneUserReader: reader, store: st, engine: engine, maxBatch: maxBatch}
+}
+
+// replayOr fills answer with what is remembered under the request id, or returns err. A repeated call gets its first answer also
+// when what it names is gone by now.
+func (s *PhoneUserServer) replayOr(ctx context.Context, account uuid.UUID, requestID string, hash []byte, answer proto.Message, err error) error {
+	if requestID == "" {
+		return err
+	}
+	found, replayErr := s.engine.Replay(ctx, account, requestID, hash, answer)
+	switch {
+	case replayErr != nil:
+		return errors.Join(replayErr, err)
+	case found:
+		return nil
+	}
+	return err
+}
+
+// batchRequest is what the batch methods over phone users have in common.
+type batchRequest interface {
+	proto.Message
+	GetParent() string
+	GetPhoneUsers() []string
+	GetRequestId() string
+}
+
+// targets reads the phone users that a batch names. requestID points into req.
+func (s *PhoneUserServer) targets(ctx context.Context, req batchRequest, requestID *string) (provisioning.Targets, error) {
+	t := provisioning.Targets{Caller: callerOf(ctx), RequestID: req.GetRequestId()}
+	var err error
+	if t.Account, err = model.ParseAccount(req.GetParent()); err != nil {
+		return t, err
+	}
+	if err := checkBatch(req.GetPhoneUsers(), s.maxBatch, "phone_users"); err != nil {
+		return t, err
+	}
+	if t.PhoneUsers, err = phoneUserIDs(t.Account, req.GetPhoneUsers()); err != nil {
+		return t, err
+	}
+	t.BodyHash, err = hashRequest(req, requestID)
+	return t, err
+}
+
+func phoneUserIDs(account uuid.UUID, names []string) ([]uuid.UUID, error) {
+	ids := make([]uuid.UUID, len(names))
+	var missing refusals
+	for i, name := range names {
+		owner, id, err := model.ParsePhoneUser(name)
+		if err != nil || owner != account {
+			missing.addMissing("phone_users", i, name)
+		}
+		ids[i] = id
+	}
+	return ids, missing.err()
+}
+
+// single is targets for a method over one phone user.
+func single(ctx context.Context, name, requestID string, hash []byte) (provisioning.Targets, error) {
+	account, id, err := model.ParsePhoneUser(name)
+	return provisioning.Targets{
+		Account: account, Caller: callerOf(ctx), PhoneUsers: []uuid.UUID{id}, RequestID: requestID, BodyHash: hash,
+	}, err
+}

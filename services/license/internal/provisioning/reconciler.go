@@ -1,0 +1,98 @@
+package provisioning
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+)
+
+// RunReconciler drives sagas whose driver died or gave up, until ctx ends. Several replicas may run it: a saga is claimed by one
+// of them, and were two to drive it, every step can be repeated.
+func (e *Engine) RunReconciler(ctx context.Context) {
+	tick := time.NewTicker(e.cfg.ReconcileInterval)
+	defer tick.Stop()
+	for {
+		if err := e.Reconcile(ctx); err != nil && ctx.Err() == nil {
+			e.log.WarnContext(ctx, "reconciling failed, will be tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Reconcile claims sagas that nobody works on and drives each to its end, batch after batch until none is left.
+func (e *Engine) Reconcile(ctx context.Context) error {
+	for {
+		sagas, err := e.store.ClaimSagas(ctx, e.cfg.ReconcileBatch, e.cfg.Claim)
+		if err != nil {
+			return fmt.Errorf("claim operations: %w", err)
+		}
+		var all errgroup.Group
+		for i := range sagas {
+			all.Go(func() error {
+				e.resume(ctx, &sagas[i])
+				return nil
+			})
+		}
+		_ = all.Wait()
+		if len(sagas) < e.cfg.ReconcileBatch {
+			return e.observeBacklog(ctx)
+		}
+	}
+}
+
+// resume drives one saga. Its outcome has no caller to go to any more, so it is logged.
+func (e *Engine) resume(ctx context.Context, s *store.Saga) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.DriveTimeout)
+	defer cancel()
+	log := e.log.With("saga", s.ID, "kind", s.Kind, "attempts", s.Attempts, "request_id", s.TraceID)
+	op, err := parsePlan(s)
+	if err != nil {
+		log.ErrorContext(ctx, "operation has a plan that this version does not know", "error", err)
+		return
+	}
+	locked, err := e.store.LockedPhoneUsers(ctx, s)
+	if err != nil {
+		log.WarnContext(ctx, "operation could not be resumed, will be tried again", "error", err)
+		return
+	}
+	if _, err := e.drive(ctx, s, op, locked); err != nil {
+		log.InfoContext(ctx, "operation resumed", "outcome", err.Error())
+		return
+	}
+	log.InfoContext(ctx, "operation resumed", "outcome", "finished")
+}
+
+func parsePlan(s *store.Saga) (operation, error) {
+	newOperation, ok := operations[s.Kind]
+	if !ok {
+		return nil, fmt.Errorf("kind %q", s.Kind)
+	}
+	op := newOperation()
+	if err := json.Unmarshal(s.Plan, op); err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", s.Kind, err)
+	}
+	return op, nil
+}
+
+// observeBacklog measures what is left to do.
+func (e *Engine) observeBacklog(ctx context.Context) error {
+	count, oldest, err := e.store.CountSagas(ctx)
+	if err != nil {
+		return err
+	}
+	e.metrics.backlog("sagas", count, oldest)
+	if count, oldest, err = e.store.CountOutbox(ctx); err != nil {
+		return err
+	}
+	e.metrics.backlog("outbox", count, oldest)
+	return nil
+}

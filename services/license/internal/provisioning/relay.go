@@ -1,0 +1,96 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+)
+
+const (
+	relayBatch = 500
+	relayClaim = 30 * time.Second
+)
+
+// Relay hands the outbox over to the notification service. Several replicas may run one each: a message that two hand over
+// is taken once, since the notification service knows it by its id.
+type Relay struct {
+	outbox        store.Outbox
+	notifications Notifications
+	interval      time.Duration
+	log           *slog.Logger
+	wake          chan struct{}
+}
+
+// NewRelay returns a relay that looks at the outbox when woken, and every interval for what others left.
+func NewRelay(outbox store.Outbox, notifications Notifications, interval time.Duration, log *slog.Logger) *Relay {
+	return &Relay{outbox: outbox, notifications: notifications, interval: interval, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Wake makes the relay look at the outbox now. It never blocks.
+func (r *Relay) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run relays until ctx ends.
+func (r *Relay) Run(ctx context.Context) {
+	tick := time.NewTicker(r.interval)
+	defer tick.Stop()
+	for {
+		if err := r.drain(ctx); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "outbox could not be handed over, will be tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// drain hands over batch after batch until the outbox is empty.
+func (r *Relay) drain(ctx context.Context) error {
+	for {
+		claimed, err := r.outbox.ClaimOutbox(ctx, relayBatch, relayClaim)
+		if err != nil {
+			return fmt.Errorf("claim: %w", err)
+		}
+		if len(claimed) == 0 {
+			return nil
+		}
+		if err := r.handOver(ctx, claimed); err != nil {
+			return err
+		}
+		if len(claimed) < relayBatch {
+			return nil
+		}
+	}
+}
+
+func (r *Relay) handOver(ctx context.Context, claimed []store.OutboxMessage) error {
+	ids := make([]uuid.UUID, len(claimed))
+	messages := make([]*notificationv1.Message, len(claimed))
+	for i := range claimed {
+		ids[i], messages[i] = claimed[i].ID, &notificationv1.Message{}
+		if err := proto.Unmarshal(claimed[i].Message, messages[i]); err != nil {
+			return fmt.Errorf("message %s: %w", claimed[i].ID, err)
+		}
+	}
+	if err := r.notifications.Enqueue(ctx, messages); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	if err := r.outbox.DeleteOutbox(ctx, ids); err != nil {
+		return fmt.Errorf("forget: %w", err)
+	}
+	return nil
+}

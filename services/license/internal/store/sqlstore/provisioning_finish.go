@@ -1,0 +1,289 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+)
+
+// FinishSagas implements store.Provisioning. Whoever deletes a saga's row has finished it, so that an operation ends once however
+// many workers drive it. An ambiguous commit is repeated: what the first try deleted the second reports as not done, and
+// the caller looks at the result instead.
+func (s *Store) FinishSagas(ctx context.Context, account uuid.UUID, finishes []store.Finish) ([]bool, error) {
+	done := make([]bool, len(finishes))
+	ids := make([]uuid.UUID, len(finishes))
+	for i := range finishes {
+		ids[i] = finishes[i].Saga.ID
+	}
+	err := s.db.TxReadBack(ctx, "license.FinishSagas", func(ctx context.Context, tx pgx.Tx) error {
+		clear(done)
+		running, err := deleteRunningSagas(ctx, tx, account, ids)
+		if err != nil {
+			return err
+		}
+		var batch pgx.Batch
+		var mine []*store.Finish
+		for i := range finishes {
+			if done[i] = running[ids[i]]; done[i] {
+				mine = append(mine, &finishes[i])
+			}
+		}
+		if len(mine) == 0 {
+			return nil
+		}
+		if err := queueFinishes(&batch, account, mine); err != nil {
+			return err
+		}
+		if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+			return fmt.Errorf("finish operations: %w", err)
+		}
+		return nil
+	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
+		// The transaction deletes all of its sagas that are RUNNING, so one that is left means that it did not take effect.
+		var left bool
+		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]) AND state = 'RUNNING')`, ids).Scan(&left)
+		return !left, err
+	})
+	return done, err
+}
+
+func deleteRunningSagas(ctx context.Context, tx pgx.Tx, account uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+	rows, err := tx.Query(ctx,
+		`DELETE FROM sagas WHERE saga_id = ANY($1::UUID[]) AND account_id = $2 AND state = 'RUNNING' RETURNING saga_id`, ids, account)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	running := make(map[uuid.UUID]bool, len(deleted))
+	for _, id := range deleted {
+		running[id] = true
+	}
+	return running, err
+}
+
+func queueFinishes(batch *pgx.Batch, account uuid.UUID, finishes []*store.Finish) error {
+	var (
+		updates            []model.PhoneUser
+		deletes, confirmed []uuid.UUID
+		seats              int
+		log                []model.LogEntry
+		outbox             []store.OutboxMessage
+	)
+	for _, f := range finishes {
+		updates, deletes = append(updates, f.Update...), append(deletes, f.Delete...)
+		log, outbox = append(log, f.Log...), append(outbox, f.Outbox...)
+		seats += f.ReleaseSeats
+		if f.ConfirmUser != uuid.Nil {
+			confirmed = append(confirmed, f.ConfirmUser)
+		}
+		if f.Saga.RequestID != "" {
+			batch.Queue(`UPDATE requests SET response = $3 WHERE account_id = $1 AND request_id = $2`, account, f.Saga.RequestID, f.Response)
+		}
+	}
+	for i := range updates {
+		updates[i].SagaID = uuid.Nil
+	}
+	if err := queuePhoneUsers(batch, updatePhoneUsers, updates); err != nil {
+		return err
+	}
+	if len(deletes) > 0 {
+		batch.Queue(`DELETE FROM phone_users WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[])`, account, deletes)
+	}
+	if len(confirmed) > 0 {
+		batch.Queue(`UPDATE users SET status = 'ACTIVE' WHERE account_id = $1 AND user_id = ANY($2::UUID[])`, account, confirmed)
+	}
+	if err := queueInsertLog(batch, log); err != nil {
+		return err
+	}
+	insertOutbox.queue(batch, outbox)
+	queueReleaseSeats(batch, account, seats)
+	return nil
+}
+
+func queueReleaseSeats(batch *pgx.Batch, account uuid.UUID, seats int) {
+	if seats > 0 {
+		batch.Queue(`UPDATE account_seats SET taken = taken - $2 WHERE account_id = $1`, account, seats)
+	}
+}
+
+// MarkUndoing implements store.Provisioning.
+func (s *Store) MarkUndoing(ctx context.Context, saga uuid.UUID, failure []byte) (bool, error) {
+	var marked bool
+	err := s.db.TxReadBack(ctx, "license.MarkUndoing", func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE sagas SET state = 'UNDOING', failure = $2 WHERE saga_id = $1 AND state = 'RUNNING'`, saga, failure)
+		marked = tag.RowsAffected() == 1
+		return err
+	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
+		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = $1 AND state = 'UNDOING')`, saga).Scan(&marked)
+		return marked, err
+	})
+	return marked, err
+}
+
+// AbortSaga implements store.Provisioning.
+func (s *Store) AbortSaga(ctx context.Context, saga *store.Saga, deletePhoneUsers bool) (bool, error) {
+	var aborted bool
+	err := s.db.TxReadBack(ctx, "license.AbortSaga", func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `DELETE FROM sagas WHERE saga_id = $1 AND account_id = $2 AND state = 'UNDOING'`, saga.ID, saga.AccountID)
+		if aborted = tag.RowsAffected() == 1; err != nil || !aborted {
+			return err
+		}
+		var batch pgx.Batch
+		// What was to leave the trash stays there, and is nobody's living licence.
+		change := `UPDATE phone_users SET saga_id = NULL,
+			live_assignee_id = CASE WHEN state = 'TRASHED' THEN NULL ELSE live_assignee_id END`
+		if deletePhoneUsers {
+			change = `DELETE FROM phone_users`
+		}
+		batch.Queue(change+` WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[]) AND saga_id = $3`,
+			saga.AccountID, saga.PhoneUserIDs, saga.ID)
+		if saga.RequestID != "" {
+			batch.Queue(`DELETE FROM requests WHERE account_id = $1 AND request_id = $2 AND saga_id = $3`,
+				saga.AccountID, saga.RequestID, saga.ID)
+		}
+		queueReleaseSeats(&batch, saga.AccountID, saga.Seats)
+		return tx.SendBatch(ctx, &batch).Close()
+	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
+		var there bool
+		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = $1)`, saga.ID).Scan(&there)
+		aborted = !there
+		return !there, err
+	})
+	return aborted, err
+}
+
+const sagaColumns = `saga_id, account_id, kind, state, plan::TEXT, phone_users, seats, request_id, actor, trace_id, failure,
+	attempts, create_time`
+
+func scanSaga(row pgx.CollectableRow) (store.Saga, error) {
+	var sg store.Saga
+	var plan, phoneUsers string
+	err := row.Scan(&sg.ID, &sg.AccountID, &sg.Kind, &sg.State, &plan, &phoneUsers, &sg.Seats, &sg.RequestID, &sg.Actor,
+		&sg.TraceID, &sg.Failure, &sg.Attempts, &sg.CreateTime)
+	if err != nil {
+		return sg, err
+	}
+	sg.Plan = []byte(plan)
+	sg.PhoneUserIDs, err = splitIDs(phoneUsers)
+	return sg, err
+}
+
+// ClaimSagas implements store.Provisioning. Two workers that see the same saga both try to move its claim; the database lets one
+// of them.
+func (s *Store) ClaimSagas(ctx context.Context, limit int, claim time.Duration) ([]store.Saga, error) {
+	var sagas []store.Saga
+	err := s.db.Tx(ctx, "license.ClaimSagas", func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			UPDATE sagas SET claimed_until = now() + $2::INT8 * INTERVAL '1 millisecond', attempts = attempts + 1
+			WHERE saga_id IN (SELECT saga_id FROM sagas WHERE claimed_until < now() ORDER BY claimed_until LIMIT $1)
+				AND claimed_until < now()
+			RETURNING `+sagaColumns, limit, claim.Milliseconds())
+		if err != nil {
+			return err
+		}
+		sagas, err = pgx.CollectRows(rows, scanSaga)
+		return err
+	})
+	return sagas, err
+}
+
+// LockedPhoneUsers implements store.Provisioning.
+func (s *Store) LockedPhoneUsers(ctx context.Context, saga *store.Saga) ([]model.PhoneUser, error) {
+	byID := make(map[uuid.UUID]model.PhoneUser, len(saga.PhoneUserIDs))
+	err := s.db.Do(ctx, "license.LockedPhoneUsers", func(ctx context.Context, q crdb.Querier) error {
+		rows, err := q.Query(ctx, `SELECT `+phoneUserColumns+` FROM phone_users
+			WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[]) AND saga_id = $3`, saga.AccountID, saga.PhoneUserIDs, saga.ID)
+		if err != nil {
+			return err
+		}
+		ps, err := collectPhoneUsers(rows)
+		for i := range ps {
+			byID[ps[i].ID] = ps[i]
+		}
+		return err
+	})
+	locked := make([]model.PhoneUser, 0, len(byID))
+	for _, id := range saga.PhoneUserIDs {
+		if p, ok := byID[id]; ok {
+			locked = append(locked, p)
+		}
+	}
+	return locked, err
+}
+
+// FindRequest implements store.Provisioning.
+func (s *Store) FindRequest(ctx context.Context, account uuid.UUID, requestID string) (*store.Request, error) {
+	var found *store.Request
+	err := s.db.Do(ctx, "license.FindRequest", func(ctx context.Context, q crdb.Querier) error {
+		found = nil
+		var r store.Request
+		var saga *uuid.UUID
+		err := q.QueryRow(ctx, `SELECT body_hash, response, saga_id FROM requests WHERE account_id = $1 AND request_id = $2`,
+			account, requestID).Scan(&r.BodyHash, &r.Response, &saga)
+		if crdb.Classify(err) == crdb.NotFound {
+			return nil
+		}
+		r.SagaID = fromNull(saga)
+		found = &r
+		return err
+	})
+	return found, err
+}
+
+// DuePhoneUsers implements store.Provisioning.
+func (s *Store) DuePhoneUsers(ctx context.Context, now time.Time, limit int) ([]model.PhoneUser, error) {
+	var due []model.PhoneUser
+	err := s.db.Do(ctx, "license.DuePhoneUsers", func(ctx context.Context, q crdb.Querier) error {
+		rows, err := q.Query(ctx, `SELECT `+phoneUserColumns+` FROM phone_users
+			WHERE purge_time < $1 AND saga_id IS NULL ORDER BY purge_time LIMIT $2`, now, limit)
+		if err != nil {
+			return err
+		}
+		due, err = collectPhoneUsers(rows)
+		return err
+	})
+	return due, err
+}
+
+// CountSagas implements store.Provisioning.
+func (s *Store) CountSagas(ctx context.Context) (int, time.Time, error) {
+	return s.countOldest(ctx, "license.CountSagas", `SELECT count(*), min(create_time) FROM sagas`)
+}
+
+func (s *Store) countOldest(ctx context.Context, op, query string) (count int, oldest time.Time, err error) {
+	err = s.db.Do(ctx, op, func(ctx context.Context, q crdb.Querier) error {
+		var first *time.Time
+		err := q.QueryRow(ctx, query).Scan(&count, &first)
+		oldest = fromNull(first)
+		return err
+	})
+	return count, oldest, err
+}
+
+func joinIDs(ids []uuid.UUID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func splitIDs(text string) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	for _, t := range splitList(text) {
+		id, err := uuid.Parse(t)
+		if err != nil {
+			return nil, fmt.Errorf("stored id: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

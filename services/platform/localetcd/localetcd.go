@@ -1,0 +1,115 @@
+// Package localetcd runs an etcd inside this process, for local use and for tests. Deployments use a cluster.
+package localetcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+)
+
+// Options say how to run it.
+type Options struct {
+	// DataDir keeps the data from run to run; it is created. Empty: a temporary folder that Stop removes, without fsync.
+	DataDir string
+	// Addr is the address to listen on, host:port. Default: a free port of 127.0.0.1.
+	Addr string
+	// Log is told of the start. Default: nobody is.
+	Log *slog.Logger
+}
+
+// Instance is a running etcd of one member.
+type Instance struct {
+	// Endpoint is its address, http://host:port.
+	Endpoint string
+	// Version is etcd's version.
+	Version string
+
+	etcd *embed.Etcd
+	temp string
+}
+
+// Start runs an etcd and returns once it serves, or when ctx ends. The caller stops it.
+func Start(ctx context.Context, opts Options) (*Instance, error) {
+	inst := &Instance{Version: version.Version}
+	dir := opts.DataDir
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "switchboard-etcd-")
+		if err != nil {
+			return nil, fmt.Errorf("local etcd: %w", err)
+		}
+		inst.temp, dir = temp, temp
+	}
+	cfg := config(dir, opts)
+	etcd, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("local etcd: %w", err), inst.remove())
+	}
+	inst.etcd = etcd
+	select {
+	case <-etcd.Server.ReadyNotify():
+	case err := <-etcd.Err():
+		return nil, errors.Join(fmt.Errorf("local etcd: %w", err), inst.Stop())
+	case <-ctx.Done():
+		return nil, errors.Join(fmt.Errorf("local etcd: %w", ctx.Err()), inst.Stop())
+	}
+	inst.Endpoint = "http://" + etcd.Clients[0].Addr().String()
+	if opts.Log != nil {
+		opts.Log.InfoContext(ctx, "etcd is up", "endpoint", inst.Endpoint, "version", inst.Version, "data", opts.DataDir)
+	}
+	return inst, nil
+}
+
+func config(dir string, opts Options) *embed.Config {
+	addr := opts.Addr
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	client := url.URL{Scheme: "http", Host: addr}
+	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // a lone member has no peers
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir = "local", filepath.Join(dir, "member")
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.TickMs, cfg.ElectionMs = 20, 200 // alone it need not wait long for the votes of others
+	cfg.UnsafeNoFsync = opts.DataDir == ""
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	return cfg
+}
+
+// Stop ends it and waits. It may be called more than once.
+func (i *Instance) Stop() error {
+	if i.etcd != nil {
+		// A graceful stop waits for watchers and lease streams to go; clients that stay would hold it up for ever.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			i.etcd.Close()
+		}()
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			return errors.New("local etcd: it does not stop")
+		}
+	}
+	return i.remove()
+}
+
+func (i *Instance) remove() error {
+	if i.temp == "" {
+		return nil
+	}
+	if err := os.RemoveAll(i.temp); err != nil {
+		return fmt.Errorf("local etcd: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+
+	"buf.build/go/protovalidate"
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+)
+
+// Order is the order of the interceptors, outermost first; spans are made ahead of all of them. Why so:
+//   - recovery is the last resort against panics of what follows; those of handlers are caught by "errors" already, so that
+//     metrics and logs see them as the errors they become;
+//   - the request id is there before anything is logged;
+//   - metrics and logs see the status that the caller gets, refusals included, so "errors" is inside of them;
+//   - the deadline covers verification of the token too;
+//   - access is decided once the caller is known, and before anything of the request is judged, so that a stranger learns
+//     nothing, not even whether the request would have been valid.
+var Order = []string{"recovery", "request-id", "metrics", "logging", "deadline", "errors", "authentication", "access", "validation"}
+
+// link is one interceptor in both its forms.
+type link struct {
+	name   string
+	unary  grpc.UnaryServerInterceptor
+	stream grpc.StreamServerInterceptor
+}
+
+// chain builds the interceptors of s.
+func (s *Server) chain(metrics *grpcprom.ServerMetrics, validator protovalidate.Validator) []link {
+	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error { return s.panicked(ctx, p) })
+	lines := []logging.Option{
+		logging.WithLogOnEvents(logging.FinishCall), logging.WithFieldsFromContext(callFields),
+		logging.WithDisableLoggingFields(logging.ComponentFieldKey, logging.MethodTypeFieldKey, logging.SystemTag[0]),
+	}
+	guard := guard{verifier: s.deps.Verifier, policy: &s.policy}
+	return []link{
+		{"recovery", recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)},
+		{"request-id", requestIDUnary(s.log), requestIDStream(s.log)},
+		{"metrics", metrics.UnaryServerInterceptor(), metrics.StreamServerInterceptor()},
+		{"logging", logging.UnaryServerInterceptor(s.callLogger(), lines...), logging.StreamServerInterceptor(s.callLogger(), lines...)},
+		{"deadline", deadlineUnary(s.cfg), deadlineStream(s.cfg)},
+		{"errors", s.errorsUnary, s.errorsStream},
+		{"authentication", guard.identifyUnary, guard.identifyStream},
+		{"access", guard.admitUnary, guard.admitStream},
+		{"validation", validateUnary(validator), validateStream(validator)},
+	}
+}
+
+// install checks the order and turns the links into server options.
+func install(links []link) ([]grpc.ServerOption, error) {
+	var names []string
+	var unary []grpc.UnaryServerInterceptor
+	var stream []grpc.StreamServerInterceptor
+	for _, l := range links {
+		if l.unary == nil || l.stream == nil {
+			return nil, fmt.Errorf("interceptor %s lacks one of its forms", l.name)
+		}
+		names, unary, stream = append(names, l.name), append(unary, l.unary), append(stream, l.stream)
+	}
+	if !slices.Equal(names, Order) {
+		return nil, fmt.Errorf("interceptors are in the order %v instead of %v", names, Order)
+	}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...)}, nil
+}
+
+// panicked logs a panic and returns what the caller sees of it.
+func (s *Server) panicked(ctx context.Context, p any) error {
+	s.log.ErrorContext(ctx, "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	s.panics.Inc()
+	return errs.Internal(ctx)
+}
+
+// errorsUnary is the boundary: panics and errors from inside become the status that the caller sees.
+func (s *Server) errorsUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(ctx, p)
+		}
+		if err != nil {
+			resp, err = nil, errs.ToStatus(ctx, err).Err()
+		}
+	}()
+	return handler(ctx, req)
+}
+
+func (s *Server) errorsStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(ss.Context(), p)
+		}
+		if err != nil {
+			err = errs.ToStatus(ss.Context(), err).Err()
+		}
+	}()
+	return handler(srv, ss)
+}
+
+// callLogger adapts slog to the middleware. Health checks would drown the rest, so they are told at level debug.
+func (s *Server) callLogger() logging.Logger {
+	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
+		if m, ok := grpc.Method(ctx); ok && isHealth(m) {
+			level = logging.LevelDebug
+		}
+		s.log.Log(ctx, slog.Level(level), msg, fields...)
+	})
+}
+
+// callFields tells whose call it was: the slot is filled once the caller is known, which is further inside.
+func callFields(ctx context.Context) logging.Fields {
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		return logging.Fields{"caller", c}
+	}
+	return nil
+}
+
+// callerKey holds a *caller that the outer interceptors make and the inner ones fill.
+type callerKey struct{}
+
+type caller struct{ actor string }
+
+// LogValue implements slog.LogValuer; it is read when the call is over.
+func (c *caller) LogValue() slog.Value { return slog.StringValue(c.actor) }
+
+func noteCaller(ctx context.Context, id authn.Identity) {
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		c.actor = id.Actor()
+	}
+}
+
+// deadlineUnary gives calls a deadline and cuts those that ask for too much time.
+func deadlineUnary(cfg Config) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		limit := cfg.MaxDeadline
+		if _, has := ctx.Deadline(); !has {
+			limit = cfg.DefaultDeadline
+		}
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return handler(ctx, req)
+	}
+}
+
+func deadlineStream(cfg Config) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, cancel := context.WithTimeout(ss.Context(), cfg.StreamDeadline)
+		defer cancel()
+		return handler(srv, &stream{ServerStream: ss, ctx: ctx})
+	}
+}
+
+// stream is a server stream with another context, and optionally a look at every message that arrives.
+type stream struct {
+	grpc.ServerStream
+	ctx  context.Context
+	recv func(m any) error
+}
+
+// Context implements grpc.ServerStream.
+func (s *stream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements grpc.ServerStream.
+func (s *stream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil || s.recv == nil {
+		return err
+	}
+	return s.recv(m)
+}
+
+// requestContext takes the caller's request id, or makes one, and prepares the context for what follows.
+func requestContext(ctx context.Context, log *slog.Logger) (context.Context, string) {
+	id := incomingRequestID(ctx)
+	if !telemetry.ValidRequestID(id) {
+		id = telemetry.NewRequestID()
+	}
+	ctx = telemetry.WithLogger(telemetry.WithRequestID(ctx, id), log)
+	return context.WithValue(ctx, callerKey{}, &caller{actor: authn.Identity{}.Actor()}), id
+}
+

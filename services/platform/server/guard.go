@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+)
+
+func incomingRequestID(ctx context.Context) string {
+	return first(metadata.ValueFromIncomingContext(ctx, telemetry.RequestIDHeader))
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func requestIDUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		ctx, id := requestContext(ctx, log)
+		// It can only fail when headers are out already, which they are not.
+		_ = grpc.SetHeader(ctx, metadata.Pairs(telemetry.RequestIDHeader, id))
+		return handler(ctx, req)
+	}
+}
+
+func requestIDStream(log *slog.Logger) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, id := requestContext(ss.Context(), log)
+		_ = ss.SetHeader(metadata.Pairs(telemetry.RequestIDHeader, id))
+		return handler(srv, &stream{ServerStream: ss, ctx: ctx})
+	}
+}
+
+// guard finds out who calls and lets in who may. The policy is there once all services are registered.
+type guard struct {
+	verifier authn.Verifier
+	policy   *atomic.Pointer[authn.Policy]
+}
+
+// identify puts the caller into the context. Public methods may be called with any token or none: whoever opens a link out of
+// a mail may happen to have one that is out of date.
+func (g guard) identify(ctx context.Context, method string) (context.Context, error) {
+	header := first(metadata.ValueFromIncomingContext(ctx, "authorization"))
+	if header == "" || g.policy.Load().Public(method) {
+		return ctx, nil
+	}
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "bearer") || token == "" {
+		return nil, errs.New(commonv1.Reason_UNAUTHENTICATED, "the authorization header does not hold a bearer token")
+	}
+	id, err := g.verifier.Verify(ctx, strings.TrimSpace(token))
+	if err != nil {
+		return nil, err
+	}
+	noteCaller(ctx, id)
+	return authn.NewContext(ctx, id), nil
+}
+
+func (g guard) identifyUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx, err := g.identify(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+func (g guard) identifyStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, err := g.identify(ss.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return handler(srv, &stream{ServerStream: ss, ctx: ctx})
+}
+
+func (g guard) admit(ctx context.Context, method string, req any) error {
+	msg, ok := req.(proto.Message)
+	if !ok {
+		return errs.New(commonv1.Reason_INTERNAL, "internal error")
+	}
+	return g.policy.Load().Authorize(ctx, method, msg)
+}
+
+func (g guard) admitUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if err := g.admit(ctx, info.FullMethod, req); err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+// admitStream looks at every message that arrives: a server-streaming method gets its one request that way.
+func (g guard) admitStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx := ss.Context()
+	return handler(srv, &stream{ServerStream: ss, ctx: ctx, recv: func(m any) error { return g.admit(ctx, info.FullMethod, m) }})
+}
+
+func validateUnary(v protovalidate.Validator) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if err := validate(v, req); err != nil {
+			return nil, err
+		}
+		return handler(ctx, req)
+	}
+}
+
+func validateStream(v protovalidate.Validator) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return handler(srv, &stream{ServerStream: ss, ctx: ss.Context(), recv: func(m any) error { return validate(v, m) }})
+	}
+}
+
+func validate(v protovalidate.Validator, req any) error {
+	if msg, ok := req.(proto.Message); ok {
+		return v.Validate(msg)
+	}
+	return nil
+}
