@@ -7,77 +7,78 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
-	"github.com/switchboard-phone/switchboard/gateway/internal/web"
-	"github.com/switchboard-phone/switchboard/gateway/portal"
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
 )
 
-// testBundle is a gateway in front of fake services, reached through real HTTP.
+// testBundle is a gateway in front of a fake license service, reached through real HTTP.
 type testBundle struct {
-	url      string
+	url, ops string
 	fake     *fakeLicense
-	registry *prometheus.Registry
-	drain    context.CancelFunc
+	// stop ends the gateway, ended is closed when it has.
+	stop  context.CancelFunc
+	ended chan struct{}
 }
 
 func setup(t *testing.T) *testBundle {
-	return setupLimits(t, defaultHTTPConfig().limits())
+	t.Helper()
+	fake, target := startFake(t)
+	b := serve(t, loopback(target))
+	b.fake = fake
+	return b
 }
 
-func setupLimits(t *testing.T, limits transcode.Limits) *testBundle {
+// loopback is a configuration whose services are all at one target.
+func loopback(target string) Config {
+	cfg := DefaultConfig()
+	cfg.HTTP.Addr, cfg.HTTP.OpsAddr, cfg.HTTP.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
+	cfg.License.Target, cfg.Extension.Target, cfg.Numbering.Target, cfg.Notification.Target = target, target, target, target
+	return cfg
+}
+
+func startFake(t *testing.T) (*fakeLicense, string) {
 	t.Helper()
 	fake := &fakeLicense{}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(128 << 20))
-	licensev1.RegisterAccountServiceServer(server, fake)
-	licensev1.RegisterPhoneUserServiceServer(server, fake)
-	licensev1.RegisterDirectoryServiceServer(server, fake)
-	licensev1.RegisterPhoneUserSetupServiceServer(server, fake)
-	licensev1.RegisterImportServiceServer(server, fake)
-	conn := connect(t, server)
-	return serve(t, fake, connections{license: conn, extension: conn, numbering: conn, notification: conn}, limits)
+	grpcServer := grpc.NewServer(grpc.MaxRecvMsgSize(128 << 20))
+	licensev1.RegisterAccountServiceServer(grpcServer, fake)
+	licensev1.RegisterPhoneUserServiceServer(grpcServer, fake)
+	licensev1.RegisterDirectoryServiceServer(grpcServer, fake)
+	licensev1.RegisterPhoneUserSetupServiceServer(grpcServer, fake)
+	licensev1.RegisterImportServiceServer(grpcServer, fake)
+	return fake, startServer(t, grpcServer)
 }
 
-func serve(t *testing.T, fake *fakeLicense, conns connections, limits transcode.Limits) *testBundle {
+// startServer serves on a free port and returns its address.
+func startServer(t *testing.T, grpcServer *grpc.Server) string {
 	t.Helper()
-	drain, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	registry := prometheus.NewRegistry()
-	handler, err := newHandler(drain, conns, limits, portal.Files(), web.Options{
-		Logger: slog.New(slog.DiscardHandler), Registerer: registry, Tracing: noop.NewTracerProvider(),
-	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	front := httptest.NewServer(handler)
-	t.Cleanup(front.Close)
-	return &testBundle{url: front.URL, fake: fake, registry: registry, drain: cancel}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = grpcServer.Serve(listener) }()
+	t.Cleanup(func() { grpcServer.Stop(); <-done })
+	return listener.Addr().String()
 }
 
-// connect serves over memory and returns a connection.
-func connect(t *testing.T, server *grpc.Server) *grpc.ClientConn {
+// serve runs a gateway until the test ends.
+func serve(t *testing.T, cfg Config) *testBundle {
 	t.Helper()
-	listener := bufconn.Listen(1 << 20)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient("passthrough:///fake", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	g, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
+	ctx, stop := context.WithCancel(context.Background())
+	b := &testBundle{url: "http://" + g.Addr(), ops: "http://" + g.OpsAddr(), stop: stop, ended: make(chan struct{})}
+	go func() { defer close(b.ended); assert.NoError(t, g.Run(ctx)) }()
+	t.Cleanup(func() { stop(); <-b.ended })
+	return b
 }
 
 // answer is an HTTP answer, read to its end.
@@ -87,7 +88,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request with a token. Headers are "Name: value"; "Name:" takes a header away.
+// do sends a request with a token. Headers are "Name: value"; "Name:" takes a header away, and "Transfer-Encoding:" the length.
 func (b *testBundle) do(t *testing.T, method, path, body string, headers ...string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader(body))
@@ -95,12 +96,17 @@ func (b *testBundle) do(t *testing.T, method, path, body string, headers ...stri
 	req.Header.Set("Authorization", "Bearer token-1")
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ":")
+		if name == "Transfer-Encoding" {
+			req.ContentLength = -1
+			continue
+		}
 		req.Header.Del(name)
 		if value = strings.TrimSpace(value); value != "" {
 			req.Header.Set(name, value)
 		}
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	client := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	resp, err := client.RoundTrip(req)
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)
@@ -173,14 +179,23 @@ type fakeLicense struct {
 
 	// err is returned by every unary method.
 	err error
-	// account, users and import are what the methods below answer.
+	// account is what account methods answer.
 	account *licensev1.Account
-	header  metadata.MD
+	// header is sent as headers and trailers.
+	header metadata.MD
+	// block, when set, makes every method wait until it is closed or the caller is gone.
+	block chan struct{}
 	// watch is WatchOperation.
 	watch func(licensev1.ImportService_WatchOperationServer) error
 }
 
 func (f *fakeLicense) record(ctx context.Context, request proto.Message) error {
+	if f.block != nil {
+		select {
+		case <-f.block:
+		case <-ctx.Done():
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.request = request

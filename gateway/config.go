@@ -6,25 +6,35 @@ import (
 	"time"
 
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
+	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
-// BackendConfig says where the services are: gRPC targets such as "dns:///license:9090" or "127.0.0.1:9090".
-type BackendConfig struct {
-	License      string `koanf:"license"`
-	Extension    string `koanf:"extension"`
-	Numbering    string `koanf:"numbering"`
-	Notification string `koanf:"notification"`
+// Config is how the gateway listens and within which bounds it works.
+type Config struct {
+	HTTP HTTPConfig `koanf:"http"`
+	// The services behind. The gateway shows them the token of its caller, so it needs none of its own.
+	License      server.ClientConfig `koanf:"license"`
+	Extension    server.ClientConfig `koanf:"extension"`
+	Numbering    server.ClientConfig `koanf:"numbering"`
+	Notification server.ClientConfig `koanf:"notification"`
+	Telemetry    telemetry.Config    `koanf:"telemetry"`
 }
 
-// HTTPConfig bounds what a connection may cost.
+// HTTPConfig bounds what a caller may cost.
 type HTTPConfig struct {
-	// Address is where JSON is served, host:port.
-	Address string `koanf:"address"`
-	// MaxBody and MaxImportBody bound request bodies in bytes; the latter is for phoneUsers:import.
-	MaxBody       int64 `koanf:"max_body"`
-	MaxImportBody int64 `koanf:"max_import_body"`
-	// MaxHeader bounds the headers of a request in bytes.
-	MaxHeader int `koanf:"max_header"`
+	// Addr is where JSON is served, host:port. Port 0 takes a free one.
+	Addr string `koanf:"addr"`
+	// OpsAddr is where metrics, health and debugging are served, host:port. Keep it away from callers.
+	OpsAddr string `koanf:"ops_addr"`
+	// TLSCertFile and TLSKeyFile turn on HTTPS. Without them the gateway speaks plain text, for loopback and behind a proxy.
+	TLSCertFile string `koanf:"tls_cert_file"`
+	TLSKeyFile  string `koanf:"tls_key_file"`
+	// MaxBodyBytes and MaxImportBodyBytes bound request bodies; the latter is for phoneUsers:import.
+	MaxBodyBytes       int64 `koanf:"max_body_bytes"`
+	MaxImportBodyBytes int64 `koanf:"max_import_body_bytes"`
+	// MaxHeaderBytes bounds the headers of a request.
+	MaxHeaderBytes int `koanf:"max_header_bytes"`
 	// HeaderTimeout, ReadTimeout and ImportReadTimeout bound receiving the headers, a whole request, and that of an import.
 	// WriteTimeout runs from the headers of a request to the end of its answer, and anew for every message of a stream.
 	// IdleTimeout ends connections that nobody uses.
@@ -36,50 +46,61 @@ type HTTPConfig struct {
 	// CallTimeout is how long a service may take to answer, StreamTimeout how long a stream may last.
 	CallTimeout   time.Duration `koanf:"call_timeout"`
 	StreamTimeout time.Duration `koanf:"stream_timeout"`
+	// DrainWait is how long the gateway goes on after it has said that it is not ready, so that callers turn away.
+	DrainWait time.Duration `koanf:"drain_wait"`
+	// DrainTimeout is how long requests under way may take to end before they are cut.
+	DrainTimeout time.Duration `koanf:"drain_timeout"`
 }
 
 // importMethod is the one method that takes a large body.
 const importMethod = "switchboard.license.v1.ImportService.ImportPhoneUsers"
 
-func defaultHTTPConfig() HTTPConfig {
-	return HTTPConfig{
-		Address:           "127.0.0.1:8080",
-		MaxBody:           4 << 20,
-		MaxImportBody:     64 << 20,
-		MaxHeader:         64 << 10,
-		HeaderTimeout:     10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		ImportReadTimeout: 5 * time.Minute,
-		WriteTimeout:      100 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		CallTimeout:       60 * time.Second,
-		StreamTimeout:     time.Hour,
+// DefaultConfig returns settings for a cluster. The services' targets are left to say.
+func DefaultConfig() Config {
+	return Config{
+		HTTP: HTTPConfig{
+			Addr: ":8080", OpsAddr: ":9090",
+			MaxBodyBytes: 4 << 20, MaxImportBodyBytes: 64 << 20, MaxHeaderBytes: 64 << 10,
+			HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, ImportReadTimeout: 5 * time.Minute,
+			WriteTimeout: 100 * time.Second, IdleTimeout: 2 * time.Minute,
+			CallTimeout: time.Minute, StreamTimeout: 15 * time.Minute,
+			DrainWait: 5 * time.Second, DrainTimeout: 20 * time.Second,
+		},
+		Telemetry: telemetry.DefaultConfig(),
 	}
 }
 
 func (c HTTPConfig) limits() transcode.Limits {
 	return transcode.Limits{
-		Body: c.MaxBody, LargeBody: c.MaxImportBody, LargeBodies: []string{importMethod}, LargeBodyTime: c.ImportReadTimeout,
+		Body: c.MaxBodyBytes, LargeBody: c.MaxImportBodyBytes, LargeBodies: []string{importMethod}, LargeBodyTime: c.ImportReadTimeout,
 		Call: c.CallTimeout, Stream: c.StreamTimeout, Write: c.WriteTimeout,
 	}
 }
 
-func (c HTTPConfig) validate() error {
-	if c.Address == "" {
-		return errors.New("http.address is missing")
-	}
-	for name, ok := range map[string]bool{
-		"http.max_body": c.MaxBody > 0, "http.max_import_body": c.MaxImportBody > 0, "http.max_header": c.MaxHeader > 0,
-		"http.header_timeout": c.HeaderTimeout > 0, "http.read_timeout": c.ReadTimeout > 0,
-		"http.import_read_timeout": c.ImportReadTimeout > 0, "http.write_timeout": c.WriteTimeout > 0,
-		"http.idle_timeout": c.IdleTimeout > 0, "http.call_timeout": c.CallTimeout > 0, "http.stream_timeout": c.StreamTimeout > 0,
+func (c Config) check() error {
+	for _, backend := range []struct{ name, target string }{
+		{"license", c.License.Target}, {"extension", c.Extension.Target},
+		{"numbering", c.Numbering.Target}, {"notification", c.Notification.Target},
 	} {
-		if !ok {
-			return fmt.Errorf("%s must be more than 0", name)
+		if backend.target == "" {
+			return fmt.Errorf("gateway: %s.target is missing", backend.name)
 		}
 	}
-	if c.WriteTimeout <= c.ReadTimeout+c.CallTimeout {
-		return errors.New("http.write_timeout must be more than http.read_timeout and http.call_timeout together, or slow answers would break off")
+	return c.HTTP.check()
+}
+
+func (c HTTPConfig) check() error {
+	switch {
+	case c.MaxBodyBytes <= 0, c.MaxImportBodyBytes < c.MaxBodyBytes, c.MaxHeaderBytes <= 0:
+		return errors.New("gateway: max_body_bytes and max_header_bytes must be positive, and max_import_body_bytes at least max_body_bytes")
+	case min(c.HeaderTimeout, c.ReadTimeout, c.ImportReadTimeout, c.IdleTimeout, c.CallTimeout, c.StreamTimeout) <= 0:
+		return errors.New("gateway: timeouts must be positive")
+	case c.WriteTimeout <= c.ReadTimeout+c.CallTimeout:
+		return errors.New("gateway: write_timeout must be more than read_timeout and call_timeout together, or slow answers would break off")
+	case c.DrainWait < 0, c.DrainTimeout <= 0:
+		return errors.New("gateway: drain_wait must not be negative and drain_timeout must be positive")
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
+		return errors.New("gateway: tls_cert_file and tls_key_file go together")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -24,6 +25,17 @@ type connections struct {
 	license, extension, numbering, notification *grpc.ClientConn
 }
 
+func (c connections) close() error {
+	var errList []error
+	for _, conn := range []*grpc.ClientConn{c.license, c.extension, c.numbering, c.notification} {
+		if conn != nil {
+			errList = append(errList, conn.Close())
+		}
+	}
+	return errors.Join(errList...)
+}
+
+// backends says which services are called over which connection.
 func (c connections) backends() []transcode.Backend {
 	return []transcode.Backend{
 		{Conn: c.license, Services: []transcode.Register{
@@ -42,12 +54,8 @@ func (c connections) backends() []transcode.Backend {
 	}
 }
 
-// newHandler returns what the main port serves. Streams end, and /healthz turns to 503, when drain is done.
-func newHandler(drain context.Context, conns connections, limits transcode.Limits, pages fs.FS, opts web.Options) (http.Handler, error) {
-	calls, err := transcode.New(drain, conns.backends(), limits, web.SetRoute)
-	if err != nil {
-		return nil, err
-	}
+// newHandler returns what the main port serves: the calls under /v1/, /openapi.json, /healthz and the pages.
+func newHandler(calls http.Handler, pages fs.FS, ready func(context.Context) error, opts web.Options) (http.Handler, error) {
 	files, err := web.NewFiles(pages)
 	if err != nil {
 		return nil, err
@@ -60,7 +68,7 @@ func newHandler(drain context.Context, conns connections, limits transcode.Limit
 			calls.ServeHTTP(w, r)
 		case r.URL.Path == "/healthz":
 			web.SetRoute(r.Context(), "/healthz")
-			writeHealth(w, drain.Err() == nil)
+			writeHealth(w, ready(r.Context()) == nil)
 		case files.Serve(w, r):
 			web.SetRoute(r.Context(), "file")
 		default:
@@ -69,12 +77,11 @@ func newHandler(drain context.Context, conns connections, limits transcode.Limit
 	}), opts)
 }
 
-// writeHealth says whether this process takes requests. It does not speak for the services behind: one that is away
-// must not take the others away too.
-func writeHealth(w http.ResponseWriter, serving bool) {
+// writeHealth says whether callers should come.
+func writeHealth(w http.ResponseWriter, ready bool) {
 	answer := map[string]string{"status": "SERVING"}
 	w.Header().Set("Content-Type", "application/json")
-	if !serving {
+	if !ready {
 		answer["status"] = "NOT_SERVING"
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}

@@ -16,33 +16,42 @@ import (
 )
 
 // readBody reads a request body of at most r.maxBody bytes. A route that takes none accepts none.
-func (r *route) readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+func (r *route) readBody(req *http.Request) ([]byte, error) {
 	if encoding := req.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, httperr.WithHTTPStatus(http.StatusUnsupportedMediaType,
 			bodyInvalid("send the body without the content encoding %q", quoted(encoding)))
 	}
-	tooLarge := func() error {
-		return httperr.WithHTTPStatus(http.StatusRequestEntityTooLarge,
-			bodyInvalid("the body is larger than the %d bytes that this route takes", r.maxBody))
-	}
 	if req.ContentLength > r.maxBody {
-		return nil, tooLarge()
+		return nil, r.tooLarge(req)
 	}
 	var data bytes.Buffer
 	if req.ContentLength > 0 {
 		data.Grow(int(req.ContentLength) + bytes.MinRead)
 	}
-	if _, err := data.ReadFrom(http.MaxBytesReader(w, req.Body, r.maxBody)); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, tooLarge()
-		}
+	if _, err := data.ReadFrom(io.LimitReader(req.Body, r.maxBody+1)); err != nil {
 		return nil, bodyInvalid("the body ended early").Wrap(err)
+	}
+	if int64(data.Len()) > r.maxBody {
+		return nil, r.tooLarge(req)
 	}
 	if r.body == nil && len(bytes.TrimSpace(data.Bytes())) > 0 {
 		return nil, bodyInvalid("%s takes no body", r.template)
 	}
 	return data.Bytes(), nil
+}
+
+// maxDiscard is how much of a body that is too large is read all the same, in bytes.
+const maxDiscard = 64 << 20
+
+// tooLarge refuses a body. It first reads on for a while, because a caller that is still sending when the connection closes
+// may never see the answer; one that waits to be asked for the body is not asked.
+func (r *route) tooLarge(req *http.Request) error {
+	if req.Header.Get("Expect") == "" {
+		// The rest is of no use, whether or not it comes.
+		_, _ = io.CopyN(io.Discard, req.Body, maxDiscard)
+	}
+	return httperr.WithHTTPStatus(http.StatusRequestEntityTooLarge,
+		bodyInvalid("the body is larger than the %d bytes that this route takes", r.maxBody))
 }
 
 // parse reads the JSON of a body strictly: unknown and repeated members, members of a wrong type and anything after the

@@ -198,7 +198,7 @@ func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, route *route, 
 		_ = connection.SetReadDeadline(received)
 		_ = connection.SetWriteDeadline(received.Add(h.limits.Write))
 	}
-	data, err := route.readBody(w, r)
+	data, err := route.readBody(r)
 	if err != nil {
 		return nil, err
 	}

@@ -158,9 +158,10 @@ func classifyDriver(err error) Class {
 }
 
 // definiteAtCommit says whether err, got in answer to COMMIT or RELEASE, is a refusal by the server, after which nothing is
-// written. Everything else leaves the result open.
+// written. Everything else leaves the result open. pgconn.SafeToRetry is no help here: when the connection breaks while the
+// answer to COMMIT is awaited, pgx 5.12 returns an error that claims to have happened before anything was sent.
 func definiteAtCommit(err error) bool {
-	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, pgx.ErrTxClosed) || pgconn.SafeToRetry(err) {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, pgx.ErrTxClosed) {
 		return true
 	}
 	var pe *pgconn.PgError

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/cockroach-go/v2/crdb"
 	"github.com/cockroachdb/cockroach-go/v2/crdb/crdbpgxv5"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 )
@@ -61,8 +62,21 @@ func (d *DB) runTx(ctx context.Context, op string, fn func(ctx context.Context, 
 			if runs++; runs > 1 {
 				d.metrics.retried(op)
 			}
-			return fn(ctx, tx)
+			return beforeCommit(ctx, tx, fn(ctx, tx))
 		})
+}
+
+// beforeCommit keeps a transaction that has failed already, without fn saying so, from COMMIT, after which one could not tell.
+func beforeCommit(ctx context.Context, tx pgx.Tx, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case tx.Conn().IsClosed():
+		return pgconn.ErrConnClosed
+	}
+	return nil
 }
 
 func (d *DB) runPostgres(ctx context.Context, op string, fn func(ctx context.Context, tx pgx.Tx) error) error {
@@ -76,7 +90,7 @@ func (d *DB) runPostgres(ctx context.Context, op string, fn func(ctx context.Con
 		defer cancel()
 		_ = tx.Rollback(rollbackCtx)
 	}()
-	if err := fn(ctx, tx); err != nil {
+	if err := beforeCommit(ctx, tx, fn(ctx, tx)); err != nil {
 		return err
 	}
 	err = tx.Commit(ctx)

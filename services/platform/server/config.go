@@ -116,23 +116,33 @@ func (c Config) credentials() (credentials.TransportCredentials, error) {
 	if c.TLSCertFile == "" {
 		return nil, nil
 	}
+	t, err := TLSConfig(c.TLSCertFile, c.TLSKeyFile, c.ClientCAFile)
+	if err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(t), nil
+}
+
+// TLSConfig returns the settings of a TLS server with the certificate and key of these files, which may be replaced while it runs.
+// With clientCAFile, callers must show a certificate of that authority.
+func TLSConfig(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
 	// Read anew for every connection, since certificates are renewed in place. The first look is for mistakes.
 	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 		return &cert, err
 	}
 	if _, err := load(nil); err != nil {
 		return nil, fmt.Errorf("server certificate: %w", err)
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load}
-	if c.ClientCAFile != "" {
-		pool, err := readPool(c.ClientCAFile)
+	if clientCAFile != "" {
+		pool, err := readPool(clientCAFile)
 		if err != nil {
 			return nil, err
 		}
 		t.ClientCAs, t.ClientAuth = pool, tls.RequireAndVerifyClientCert
 	}
-	return credentials.NewTLS(t), nil
+	return t, nil
 }
 
 func readPool(file string) (*x509.CertPool, error) {

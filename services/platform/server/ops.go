@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
@@ -24,13 +25,14 @@ const checkTimeout = 2 * time.Second
 
 func isHealth(method string) bool { return strings.HasPrefix(method, "/grpc.health.v1.Health/") }
 
-// opsHandler serves what operators and the cluster ask for.
-func (s *Server) opsHandler() http.Handler {
+// OpsHandler serves what operators and the cluster ask for: /metrics, /livez, /readyz (by ready), /debug/config (debugConfig,
+// redacted) and /debug/pprof/. A Server serves it on its ops port; processes that speak no gRPC serve it themselves.
+func OpsHandler(registry *prometheus.Registry, ready func(context.Context) error, debugConfig any) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := s.Ready(r.Context()); err != nil {
+		if err := ready(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -40,7 +42,7 @@ func (s *Server) opsHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		_ = enc.Encode(config.Redacted(s.deps.DebugConfig))
+		_ = enc.Encode(config.Redacted(debugConfig))
 	})
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

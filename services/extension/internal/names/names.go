@@ -3,6 +3,8 @@
 package names
 
 import (
+	"strings"
+
 	"github.com/google/uuid"
 	"go.einride.tech/aip/resourcename"
 
@@ -39,31 +41,35 @@ func PhoneUser(account, phoneUser uuid.UUID) string {
 
 // ParseAccount reads the name of an account. The error is NOT_FOUND, as it is of the other functions here.
 func ParseAccount(name string) (account uuid.UUID, err error) {
-	return account, scan(name, accountPattern, &account)
+	err = scan(name, accountPattern, &account)
+	return account, err
 }
 
 // ParseSite reads the name of a site.
 func ParseSite(name string) (account, site uuid.UUID, err error) {
-	return account, site, scan(name, sitePattern, &account, &site)
+	err = scan(name, sitePattern, &account, &site)
+	return account, site, err
 }
 
 // ParseSiteOrAll reads the name of a site, or `accounts/{account}/sites/-`, for which site is uuid.Nil.
 func ParseSiteOrAll(name string) (account, site uuid.UUID, err error) {
-	var a, s string
-	if resourcename.Sscan(name, sitePattern, &a, &s) == nil && s == "-" {
-		return account, uuid.Nil, scan(Account(uuid.Nil)[:len("accounts/")]+a, accountPattern, &account)
+	if parent, ok := strings.CutSuffix(name, "/sites/-"); ok {
+		account, err = ParseAccount(parent)
+		return account, uuid.Nil, err
 	}
 	return ParseSite(name)
 }
 
 // ParseRange reads the name of an extension range.
 func ParseRange(name string) (account, site, rng uuid.UUID, err error) {
-	return account, site, rng, scan(name, rangePattern, &account, &site, &rng)
+	err = scan(name, rangePattern, &account, &site, &rng)
+	return account, site, rng, err
 }
 
 // ParsePhoneUser reads the name of a phone user.
 func ParsePhoneUser(name string) (account, phoneUser uuid.UUID, err error) {
-	return account, phoneUser, scan(name, phoneUserPattern, &account, &phoneUser)
+	err = scan(name, phoneUserPattern, &account, &phoneUser)
+	return account, phoneUser, err
 }
 
 // scan reads the ids of a name that has the form of pattern.

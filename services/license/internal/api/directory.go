@@ -11,6 +11,7 @@ import (
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/license/internal/view"
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
@@ -23,25 +24,14 @@ const maxNewUsers = 1000
 type DirectoryServer struct {
 	licensev1.UnimplementedDirectoryServiceServer
 
-	store   store.Directory
-	inviter Inviter
-	clock   clock.Clock
+	store  store.Directory
+	engine *provisioning.Engine
+	clock  clock.Clock
 }
 
-// Inviter adds people of whom some get a phone licence when they confirm.
-type Inviter interface {
-	// Invite adds the people of n, all or none. Those with Phone become PENDING and get, in the same transaction, a PENDING phone
-	// user that takes a licence seat, and an invitation mail. answer renders the answer that is kept under the request id
-	// (see store.Remember) once the ids of the phone users are in the users given to it; replay is that of an earlier call.
-	//
-	// Refused as store.Directory.CreateUsers, and with LICENSE_EXHAUSTED and SITE_REQUIRED.
-	Invite(ctx context.Context, account uuid.UUID, n store.NewUsers, requestID string, bodyHash []byte,
-		answer func(users []model.User) proto.Message) (users []model.User, replay []byte, err error)
-}
-
-// NewDirectoryServer returns a server of the directory. Without an inviter (nil) people cannot be added with the feature PHONE.
-func NewDirectoryServer(st store.Directory, inviter Inviter, c clock.Clock) *DirectoryServer {
-	return &DirectoryServer{store: st, inviter: inviter, clock: c}
+// NewDirectoryServer returns a server of the directory. People with the feature PHONE are invited through engine.
+func NewDirectoryServer(st store.Directory, engine *provisioning.Engine, c clock.Clock) *DirectoryServer {
+	return &DirectoryServer{store: st, engine: engine, clock: c}
 }
 
 // CreateUser implements licensev1.DirectoryServiceServer.
@@ -111,7 +101,7 @@ func (s *DirectoryServer) createUsers(ctx context.Context, n newUsers, answer pr
 	records := store.NewUsers{Users: users, Path: n.path}
 	var replay []byte
 	if phone {
-		users, replay, err = s.inviter.Invite(ctx, account, records, n.requestID, n.hash, n.render)
+		users, replay, err = s.engine.Invite(ctx, callerOf(ctx), account, records, store.Remember{RequestID: n.requestID, BodyHash: n.hash}, n.render)
 	} else {
 		var r store.Remember
 		if r, err = remember(n.requestID, n.hash, n.render(users)); err == nil {
@@ -169,13 +159,25 @@ func (s *DirectoryServer) readUser(sent *licensev1.User, path string, invalid *f
 		u.Role = model.Role(sent.GetRole().String())
 	}
 	for _, feature := range sent.GetFeatures() {
-		if feature != licensev1.User_PHONE {
-			continue
+		if feature == licensev1.User_PHONE {
+			u.Phone, u.Status = true, model.UserPending
 		}
-		if s.inviter == nil {
-			invalid.add(path+".features", "PHONE cannot be given while a person is added: add the person, then assign a licence")
-		}
-		u.Phone, u.Status = true, model.UserPending
 	}
 	return u
+}
+
+// ConfirmUser implements licensev1.DirectoryServiceServer.
+func (s *DirectoryServer) ConfirmUser(ctx context.Context, req *licensev1.ConfirmUserRequest) (*licensev1.User, error) {
+	account, id, err := model.ParseUser(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.engine.Confirm(ctx, callerOf(ctx), account, id, req.GetToken()); err != nil {
+		return nil, err
+	}
+	u, err := s.store.GetUser(ctx, account, id)
+	if err != nil {
+		return nil, err
+	}
+	return view.User(&u), nil
 }

@@ -109,3 +109,27 @@ func (s *PhoneUserServer) BatchRemove(ctx context.Context, req *licensev1.BatchR
 	}
 	return s.engine.Remove(ctx, t)
 }
+
+// BatchTrash implements licensev1.PhoneUserServiceServer.
+func (s *PhoneUserServer) BatchTrash(ctx context.Context, req *licensev1.BatchTrashRequest) (*licensev1.BatchTrashResponse, error) {
+	t, err := s.targets(ctx, req, &req.RequestId)
+	if err != nil {
+		return nil, err
+	}
+	if req.GetValidateOnly() {
+		return s.engine.PreviewTrash(ctx, t)
+	}
+	return s.engine.Trash(ctx, t)
+}
+
+// BatchRestore implements licensev1.PhoneUserServiceServer.
+func (s *PhoneUserServer) BatchRestore(ctx context.Context, req *licensev1.BatchRestoreRequest) (*licensev1.BatchRestoreResponse, error) {
+	t, err := s.targets(ctx, req, &req.RequestId)
+	if err != nil {
+		return nil, err
+	}
+	if req.GetValidateOnly() {
+		return s.engine.PreviewRestore(ctx, t)
+	}
+	return s.engine.Restore(ctx, t)
+}

@@ -3,6 +3,7 @@ package provisioning
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -61,33 +62,53 @@ func settingsFields(s *licensev1.Settings) map[string]any {
 	return map[string]any{"settings": fields}
 }
 
-// welcome is the mail that tells a person of the licence; rooms are not written to. Its id follows from the phone user, so that
+// welcome is the mail that tells a person of the extension; rooms are not written to. Its id follows from the phone user, so that
 // however often the saga is driven the person is told once.
 func (e *Engine) welcome(s *store.Saga, p *model.PhoneUser, accountName string) ([]store.OutboxMessage, error) {
 	if p.AssigneeKind != model.KindUser {
 		return nil, nil
 	}
-	kind, purpose := notificationv1.Notification_WELCOME, "welcome"
-	if p.Invited {
-		kind, purpose = notificationv1.Notification_CONFIRMED, "confirmed"
-	}
-	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(purpose)), s.TraceID)
+	kind := mailKind(p)
+	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), s.TraceID)
 	return []store.OutboxMessage{m}, err
 }
 
-// message is a mail with the extension and a link to the set-up page.
+// mailKind is the mail that a person gets at this point: the invitation before confirming, afterwards one with the extension.
+func mailKind(p *model.PhoneUser) notificationv1.Notification_Kind {
+	switch {
+	case p.State == model.StatePending:
+		return notificationv1.Notification_INVITATION
+	case p.Invited:
+		return notificationv1.Notification_CONFIRMED
+	}
+	return notificationv1.Notification_WELCOME
+}
+
+// message is a mail to a person, with the extension if there is one and a link to the page that comes next.
 func (e *Engine) message(p *model.PhoneUser, accountName string, kind notificationv1.Notification_Kind, id uuid.UUID, traceID string,
 ) (store.OutboxMessage, error) {
-	tok, expires, err := e.tokens.Sign(token.Setup, p.AccountID, p.ID, e.clock.Now())
+	link, expires, err := e.link(p, kind)
 	if err != nil {
-		return store.OutboxMessage{}, fmt.Errorf("set-up token: %w", err)
+		return store.OutboxMessage{}, err
 	}
 	body, err := proto.Marshal(&notificationv1.Message{
 		MessageId: id.String(), Account: model.AccountName(p.AccountID), Kind: kind, Recipient: p.Email,
 		DisplayName: p.DisplayName, AccountDisplayName: accountName, ExtensionNumber: p.ExtensionNumber,
-		// In the fragment, which browsers keep to themselves: the token reaches no access log.
-		Link:           strings.TrimSuffix(e.cfg.PortalURL, "/") + "/setup#token=" + tok,
-		LinkExpireTime: view.Time(expires), PhoneUser: view.PhoneUserName(p), RequestId: traceID,
+		Link: link, LinkExpireTime: view.Time(expires), PhoneUser: view.PhoneUserName(p), RequestId: traceID,
 	})
 	return store.OutboxMessage{ID: id, AccountID: p.AccountID, Message: body}, err
+}
+
+// link leads to the set-up page, or to the confirmation page in an invitation. The token is in the fragment, which browsers keep
+// to themselves: it reaches no access log.
+func (e *Engine) link(p *model.PhoneUser, kind notificationv1.Notification_Kind) (string, time.Time, error) {
+	purpose, page, more := token.Setup, "/setup", ""
+	if kind == notificationv1.Notification_INVITATION {
+		purpose, page, more = token.Confirm, "/confirm", "&user="+model.UserName(p.AccountID, p.AssigneeID)
+	}
+	tok, expires, err := e.tokens.Sign(purpose, p.AccountID, p.ID, e.clock.Now())
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("link: %w", err)
+	}
+	return strings.TrimSuffix(e.cfg.PortalURL, "/") + page + "#token=" + tok + more, expires, nil
 }

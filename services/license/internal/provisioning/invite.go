@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
-	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/license/internal/view"
@@ -43,17 +42,10 @@ func (e *Engine) ResendInvite(ctx context.Context, c Caller, accountID, id uuid.
 	return messageID, nil
 }
 
-func mailKind(p *model.PhoneUser) notificationv1.Notification_Kind {
-	if p.Invited {
-		return notificationv1.Notification_CONFIRMED
-	}
-	return notificationv1.Notification_WELCOME
-}
-
 func (e *Engine) mayResend(p *model.PhoneUser) error {
 	name := view.PhoneUserName(p)
 	switch {
-	case p.State != model.StateActive || p.AssigneeKind != model.KindUser:
+	case p.State != model.StateActive && p.State != model.StatePending || p.AssigneeKind != model.KindUser:
 		return errs.New(commonv1.Reason_LICENSE_REQUIRED, "only people with an active phone licence get this mail").With("phone_user", name)
 	case p.SetupComplete:
 		return errs.New(commonv1.Reason_ALREADY_SET_UP, "%s has completed the set-up already", p.DisplayName).With("phone_user", name)

@@ -110,6 +110,11 @@ type NewUsers struct {
 	Users []model.User
 	// Path says how the i-th person is called in refusals, such as "users[3]".
 	Path func(i int) string
+	// Invited are PENDING phone users of some of the people, each of which takes a licence seat, with the log entries and mails
+	// that go with them. All of it is written in the same transaction; also refused with LICENSE_EXHAUSTED.
+	Invited []model.PhoneUser
+	Log     []model.LogEntry
+	Outbox  []OutboxMessage
 }
 
 // Templates keeps setting templates.

@@ -52,10 +52,12 @@ type Store interface {
 	// Preview does the same and writes nothing.
 	Preview(ctx context.Context, account uuid.UUID, scope books.Scope, now time.Time, apply func(l *books.Ledger) error) error
 
-	// Audit compares up to limit packages, beginning behind after, with the assignments there are, and their assigned numbers'
-	// owners with the holders of packages. It returns the first discrepancies found, none if all is well, and the last package
-	// looked at; nil when it was the last of all.
-	Audit(ctx context.Context, after *PackageKey, limit int) ([]Discrepancy, *PackageKey, error)
+	// ListAccounts reads up to limit accounts that have packages, ascending, beginning behind after; uuid.Nil for the first.
+	ListAccounts(ctx context.Context, after uuid.UUID, limit int) ([]uuid.UUID, error)
+	// Audit looks for places where the books of an account contradict themselves: a package whose count of assigned seats is
+	// not the number of its holders, or an owner with numbers but no package. There are none unless the program, or somebody
+	// with access to the database, made a mistake. At most 100 are returned. It reads all of the account's assignments.
+	Audit(ctx context.Context, account uuid.UUID) ([]Discrepancy, error)
 }
 
 // NumberQuery says which direct numbers a list shows. The zero value, with Now, matches all.
@@ -76,16 +78,12 @@ const (
 	NumberOwner = "assignee"
 )
 
-// PackageKey identifies a package among those of all accounts.
-type PackageKey struct{ Account, Package uuid.UUID }
-
-// Discrepancy is a place where the books contradict themselves.
+// Discrepancy is a place where the books contradict themselves: either about a package or about an owner.
 type Discrepancy struct {
-	Account uuid.UUID
-	// Package has Assigned seats taken by its count, but Holders holders; uuid.Nil when the discrepancy is about an owner.
+	// Package counts Assigned seats taken but has Holders holders.
 	Package           uuid.UUID
 	Assigned, Holders int64
-	// Owner has a number but no package; uuid.Nil when the discrepancy is about a package.
+	// Owner holds Number without a package.
 	Owner  uuid.UUID
 	Number string
 }

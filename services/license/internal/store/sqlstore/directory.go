@@ -30,8 +30,18 @@ func (s *Store) CreateUsers(ctx context.Context, account uuid.UUID, n store.NewU
 		if err := checkNewUsers(ctx, tx, account, n); err != nil {
 			return err
 		}
+		if err := takeSeats(ctx, tx, account, len(n.Invited)); err != nil {
+			return err
+		}
 		var batch pgx.Batch
-		queueInsertUsers(&batch, account, n.Users)
+		insertUsers.queue(&batch, n.Users)
+		if err := queuePhoneUsers(&batch, insertPhoneUsers, n.Invited); err != nil {
+			return err
+		}
+		if err := queueInsertLog(&batch, n.Log); err != nil {
+			return err
+		}
+		insertOutbox.queue(&batch, n.Outbox)
 		queueRemember(&batch, account, r)
 		return tx.SendBatch(ctx, &batch).Close()
 	}, exists(`SELECT 1 FROM users WHERE account_id = $1 AND user_id = $2`, account, n.Users[0].ID))
@@ -72,6 +82,23 @@ func checkNewUsers(ctx context.Context, tx pgx.Tx, account uuid.UUID, n store.Ne
 	return refuseNewUsers(account, n, emails, used, known)
 }
 
+// takeSeats takes licence seats, or refuses with LICENSE_EXHAUSTED.
+func takeSeats(ctx context.Context, tx pgx.Tx, account uuid.UUID, n int) error {
+	if n == 0 {
+		return nil
+	}
+	var seats, taken int
+	err := tx.QueryRow(ctx, `SELECT seats, taken FROM account_seats WHERE account_id = $1 FOR UPDATE`, account).Scan(&seats, &taken)
+	if err != nil {
+		return err
+	}
+	if taken+n > seats {
+		return store.LicenseExhausted(seats, taken, n)
+	}
+	_, err = tx.Exec(ctx, `UPDATE account_seats SET taken = taken + $2 WHERE account_id = $1`, account, n)
+	return err
+}
+
 // collectSet reads a query's only column into set.
 func collectSet[K comparable](set map[K]bool) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
@@ -109,37 +136,25 @@ func refuseNewUsers(account uuid.UUID, n store.NewUsers, emails []string, used m
 	return nil
 }
 
-const insertUsersSQL = `
-	INSERT INTO users (account_id, user_id, email, email_key, given_name, family_name, display_name, sort_key, search_text,
-		role, status, features, site_id, create_time)
-	SELECT $1::UUID, r.id, r.email, r.email_key, r.given, r.family, r.name, r.sort_key, r.search_text, r.role, r.status,
-		r.features, r.site, r.created
-	FROM (SELECT unnest($2::UUID[]) AS id, unnest($3::TEXT[]) AS email, unnest($4::TEXT[]) AS email_key,
-		unnest($5::TEXT[]) AS given, unnest($6::TEXT[]) AS family, unnest($7::TEXT[]) AS name, unnest($8::TEXT[]) AS sort_key,
-		unnest($9::TEXT[]) AS search_text, unnest($10::TEXT[]) AS role, unnest($11::TEXT[]) AS status,
-		unnest($12::TEXT[]) AS features, unnest($13::UUID[]) AS site, unnest($14::TIMESTAMPTZ[]) AS created) AS r`
-
-// queueInsertUsers adds the statement that adds people to an account, who must have passed checkNewUsers.
-func queueInsertUsers(batch *pgx.Batch, account uuid.UUID, users []model.User) {
-	var (
-		ids                                                      []uuid.UUID
-		emails, emailKeys, given, family, names, sortKeys, texts []string
-		roles, statuses, features                                []string
-		sites                                                    []*uuid.UUID
-		created                                                  []time.Time
-	)
-	for i := range users {
-		u := &users[i]
-		feature := ""
+// insertUsers adds people to an account, who must have passed checkNewUsers.
+var insertUsers = bulk[model.User]{table: "users", columns: []column[model.User]{
+	col("account_id", "UUID", func(u *model.User) uuid.UUID { return u.AccountID }),
+	col("user_id", "UUID", func(u *model.User) uuid.UUID { return u.ID }),
+	col("email", "TEXT", func(u *model.User) string { return u.Email }),
+	col("email_key", "TEXT", func(u *model.User) string { return model.EmailKey(u.Email) }),
+	col("given_name", "TEXT", func(u *model.User) string { return u.GivenName }),
+	col("family_name", "TEXT", func(u *model.User) string { return u.FamilyName }),
+	col("display_name", "TEXT", func(u *model.User) string { return u.DisplayName }),
+	col("sort_key", "TEXT", func(u *model.User) string { return model.Fold(u.DisplayName) }),
+	col("search_text", "TEXT", func(u *model.User) string { return model.UserSearchText(u.DisplayName, u.Email) }),
+	col("role", "TEXT", func(u *model.User) string { return string(u.Role) }),
+	col("status", "TEXT", func(u *model.User) string { return string(u.Status) }),
+	col("features", "TEXT", func(u *model.User) string {
 		if u.Phone {
-			feature = featurePhone
+			return featurePhone
 		}
-		ids, sites, created = append(ids, u.ID), append(sites, toNull(u.SiteID)), append(created, u.CreateTime)
-		emails, emailKeys = append(emails, u.Email), append(emailKeys, model.EmailKey(u.Email))
-		given, family, names = append(given, u.GivenName), append(family, u.FamilyName), append(names, u.DisplayName)
-		sortKeys, texts = append(sortKeys, model.Fold(u.DisplayName)), append(texts, model.UserSearchText(u.DisplayName, u.Email))
-		roles, statuses, features = append(roles, string(u.Role)), append(statuses, string(u.Status)), append(features, feature)
-	}
-	batch.Queue(insertUsersSQL, account, ids, emails, emailKeys, given, family, names, sortKeys, texts, roles, statuses,
-		features, sites, created)
-}
+		return ""
+	}),
+	col("site_id", "UUID", func(u *model.User) *uuid.UUID { return toNull(u.SiteID) }),
+	col("create_time", "TIMESTAMPTZ", func(u *model.User) time.Time { return u.CreateTime }),
+}}

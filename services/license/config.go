@@ -1,0 +1,44 @@
+package license
+
+import (
+	"time"
+
+	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
+	"github.com/switchboard-phone/switchboard/services/license/internal/token"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+)
+
+// Config is the service's configuration.
+type Config struct {
+	Server    server.Config    `koanf:"server"`
+	Database  crdb.Config      `koanf:"database"`
+	Auth      authn.Config     `koanf:"auth"`
+	Telemetry telemetry.Config `koanf:"telemetry"`
+	// Extension, Numbering and Notification are the services that are called. Their token files hold this service's own identity.
+	Extension    server.ClientConfig `koanf:"extension"`
+	Numbering    server.ClientConfig `koanf:"numbering"`
+	Notification server.ClientConfig `koanf:"notification"`
+	// Provisioning bounds the operations on phone users.
+	Provisioning provisioning.Config `koanf:"provisioning"`
+	// LinkTokens are the tokens in the links of mails.
+	LinkTokens token.Config `koanf:"link_tokens"`
+}
+
+// maxImportBytes is how large an import may be on the wire: 32 MiB of CSV, in base64 when it comes as JSON.
+const maxImportBytes = 48 << 20
+
+// DefaultConfig returns the settings used where the configuration says nothing.
+func DefaultConfig() Config {
+	c := Config{
+		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		Telemetry: telemetry.DefaultConfig(), Provisioning: provisioning.DefaultConfig(), LinkTokens: token.DefaultConfig(),
+		Extension:    server.ClientConfig{Target: "dns:///extension:8443", Timeout: 10 * time.Second},
+		Numbering:    server.ClientConfig{Target: "dns:///numbering:8443", Timeout: 10 * time.Second},
+		Notification: server.ClientConfig{Target: "dns:///notification:8443", Timeout: 10 * time.Second},
+	}
+	c.Server.MaxRecvBytes = maxImportBytes
+	return c
+}

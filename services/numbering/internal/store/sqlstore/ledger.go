@@ -1,0 +1,236 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/switchboard-phone/switchboard/services/numbering/internal/books"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+)
+
+// changeRuns bounds how often Change runs when commits are not confirmed.
+const changeRuns = 3
+
+// Change implements store.Store. After a commit that was not confirmed it runs again, which is right as apply is idempotent.
+func (s *Store) Change(ctx context.Context, account uuid.UUID, scope books.Scope, now time.Time, apply func(l *books.Ledger) error) error {
+	var err error
+	for range changeRuns {
+		err = s.db.Tx(ctx, OpChange, func(ctx context.Context, tx pgx.Tx) error {
+			l, err := open(ctx, tx, account, scope, now, true)
+			if err != nil {
+				return err
+			}
+			if err := apply(l); err != nil {
+				return err
+			}
+			return write(ctx, tx, account, l.Changes(), now)
+		})
+		if !crdb.IsAmbiguous(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("change assignments: %w", err)
+	}
+	return nil
+}
+
+// Preview implements store.Store.
+func (s *Store) Preview(ctx context.Context, account uuid.UUID, scope books.Scope, now time.Time, apply func(l *books.Ledger) error) error {
+	err := s.db.Tx(ctx, OpPreview, func(ctx context.Context, tx pgx.Tx) error {
+		l, err := open(ctx, tx, account, scope, now, false)
+		if err != nil {
+			return err
+		}
+		return apply(l)
+	})
+	if err != nil {
+		return fmt.Errorf("read assignments: %w", err)
+	}
+	return nil
+}
+
+// open reads a ledger in one round trip.
+//
+// With lock, the seats that may be given out are locked first of all, in a fixed order: transactions that would collide there
+// wait their turn instead of running into each other at the end.
+func open(ctx context.Context, tx pgx.Tx, account uuid.UUID, scope books.Scope, now time.Time, lock bool) (*books.Ledger, error) {
+	var snap books.Snapshot
+	var b pgx.Batch
+	seats := map[uuid.UUID]books.PackageRow{}
+	if len(scope.Packages) > 0 {
+		queueSeats(&b, account, scope.Packages, lock, seats)
+		queuePackages(&b, account, scope.Packages, seats, &snap)
+	}
+	if len(scope.Owners) > 0 {
+		queueHolders(&b, account, scope.Owners, &snap)
+		queueNumbers(&b, `owner_id = ANY($2::UUID[])`, account, scope.Owners, &snap)
+	}
+	if len(scope.Numbers) > 0 {
+		queueNumbers(&b, `number = ANY($2::TEXT[])`, account, scope.Numbers, &snap)
+	}
+	if b.Len() > 0 {
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return nil, err
+		}
+	}
+	return books.Open(snap, now), nil
+}
+
+func queueSeats(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, lock bool, out map[uuid.UUID]books.PackageRow) {
+	statement := `SELECT package_id, seats, assigned FROM package_seats WHERE account_id = $1 AND package_id = ANY($2::UUID[]) ORDER BY package_id`
+	if lock {
+		statement += ` FOR UPDATE`
+	}
+	b.Queue(statement, account, packages).Query(func(rows pgx.Rows) error {
+		var r books.PackageRow
+		_, err := pgx.ForEachRow(rows, []any{&r.ID, &r.Seats, &r.Assigned}, func() error {
+			out[r.ID] = r
+			return nil
+		})
+		return err
+	})
+}
+
+func queuePackages(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, seats map[uuid.UUID]books.PackageRow, snap *books.Snapshot) {
+	b.Queue(`SELECT package_id, state FROM packages WHERE account_id = $1 AND package_id = ANY($2::UUID[])`, account, packages).
+		Query(func(rows pgx.Rows) error {
+			var id uuid.UUID
+			var state books.State
+			_, err := pgx.ForEachRow(rows, []any{&id, &state}, func() error {
+				r := seats[id]
+				r.ID, r.State = id, state
+				snap.Packages = append(snap.Packages, r)
+				return nil
+			})
+			return err
+		})
+}
+
+func queueHolders(b *pgx.Batch, account uuid.UUID, owners []uuid.UUID, snap *books.Snapshot) {
+	b.Queue(`
+		SELECT a.owner_id, a.package_id, p.state
+		FROM package_assignments AS a
+		JOIN packages AS p ON p.account_id = a.account_id AND p.package_id = a.package_id
+		WHERE a.account_id = $1 AND a.owner_id = ANY($2::UUID[])`, account, owners).
+		Query(func(rows pgx.Rows) error {
+			var r books.HolderRow
+			_, err := pgx.ForEachRow(rows, []any{&r.Owner, &r.Package, &r.State}, func() error {
+				snap.Holders = append(snap.Holders, r)
+				return nil
+			})
+			return err
+		})
+}
+
+// queueNumbers reads the numbers of the account that condition finds, in which $2 is arg.
+func queueNumbers(b *pgx.Batch, condition string, account uuid.UUID, arg any, snap *books.Snapshot) {
+	b.Queue(`SELECT number, state, owner_id, position, quarantine_until FROM phone_numbers WHERE account_id = $1 AND `+condition, account, arg).
+		Query(func(rows pgx.Rows) error {
+			var number string
+			var state books.NumberState
+			var owner *uuid.UUID
+			var position int64
+			var until *time.Time
+			_, err := pgx.ForEachRow(rows, []any{&number, &state, &owner, &position, &until}, func() error {
+				r := books.NumberRow{Number: number, State: state, Position: position}
+				if owner != nil {
+					r.Owner = *owner
+				}
+				if until != nil {
+					r.QuarantineUntil = *until
+				}
+				snap.Numbers = append(snap.Numbers, r)
+				return nil
+			})
+			return err
+		})
+}
+
+// write carries out changes in one round trip, one statement per table and kind.
+func write(ctx context.Context, tx pgx.Tx, account uuid.UUID, c books.Changes, now time.Time) error {
+	if c.Empty() {
+		return nil
+	}
+	var b pgx.Batch
+	if len(c.Seats) > 0 {
+		queueSeatChanges(&b, account, c.Seats)
+	}
+	if len(c.Held) > 0 {
+		queueHeld(&b, account, c.Held, now)
+	}
+	if len(c.Dropped) > 0 {
+		b.Queue(`DELETE FROM package_assignments WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, c.Dropped)
+	}
+	if len(c.Numbers) > 0 {
+		queueNumberChanges(&b, account, c.Numbers)
+	}
+	return broken(tx.SendBatch(ctx, &b).Close())
+}
+
+func queueSeatChanges(b *pgx.Batch, account uuid.UUID, seats map[uuid.UUID]int64) {
+	var ids []uuid.UUID
+	for id := range seats {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	by := make([]int64, len(ids))
+	for i, id := range ids {
+		by[i] = seats[id]
+	}
+	b.Queue(`
+		UPDATE package_seats AS s SET assigned = s.assigned + d.by
+		FROM (SELECT unnest($2::UUID[]) AS package_id, unnest($3::INT8[]) AS by) AS d
+		WHERE s.account_id = $1 AND s.package_id = d.package_id`, account, ids, by).Exec(expectRows(len(ids)))
+}
+
+func queueHeld(b *pgx.Batch, account uuid.UUID, held []books.HolderRow, now time.Time) {
+	owners, packages := make([]uuid.UUID, len(held)), make([]uuid.UUID, len(held))
+	for i, h := range held {
+		owners[i], packages[i] = h.Owner, h.Package
+	}
+	b.Queue(`
+		INSERT INTO package_assignments (account_id, owner_id, package_id, create_time)
+		SELECT $1::UUID, unnest($2::UUID[]), unnest($3::UUID[]), $4::TIMESTAMPTZ
+		ON CONFLICT (account_id, owner_id) DO UPDATE SET package_id = excluded.package_id, create_time = excluded.create_time`,
+		account, owners, packages, now).Exec(expectRows(len(held)))
+}
+
+func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberRow) {
+	n := len(changed)
+	numbers, states, positions := make([]string, n), make([]string, n), make([]int64, n)
+	owners, until := make([]*uuid.UUID, n), make([]*time.Time, n)
+	for i := range changed {
+		c := &changed[i]
+		numbers[i], states[i], positions[i] = c.Number, string(c.State), c.Position
+		if c.State == books.Assigned {
+			owners[i] = &c.Owner
+		}
+		if c.State == books.Quarantined {
+			until[i] = &c.QuarantineUntil
+		}
+	}
+	b.Queue(`
+		UPDATE phone_numbers AS p SET state = d.state, owner_id = d.owner_id, position = d.position, quarantine_until = d.until
+		FROM (
+			SELECT unnest($2::TEXT[]) AS number, unnest($3::TEXT[]) AS state, unnest($4::UUID[]) AS owner_id,
+				unnest($5::INT8[]) AS position, unnest($6::TIMESTAMPTZ[]) AS until
+		) AS d
+		WHERE p.account_id = $1 AND p.number = d.number`, account, numbers, states, owners, positions, until).Exec(expectRows(n))
+}
+
+// expectRows fails a statement of a batch that did not touch the rows that were read before.
+func expectRows(n int) func(ct pgconn.CommandTag) error {
+	return func(ct pgconn.CommandTag) error {
+		if ct.RowsAffected() != int64(n) {
+			return fmt.Errorf("%w: %d rows were written instead of %d", books.ErrBroken, ct.RowsAffected(), n)
+		}
+		return nil
+	}
+}
