@@ -72,7 +72,13 @@ func startServer(t *testing.T, grpcServer *grpc.Server) string {
 // serve runs a gateway until the test ends.
 func serve(t *testing.T, cfg Config) *testBundle {
 	t.Helper()
-	g, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler)})
+	return serveOptions(t, cfg, Options{})
+}
+
+func serveOptions(t *testing.T, cfg Config, opts Options) *testBundle {
+	t.Helper()
+	opts.Logger = slog.New(slog.DiscardHandler)
+	g, err := New(cfg, opts)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	b := &testBundle{url: "http://" + g.Addr(), ops: "http://" + g.OpsAddr(), stop: stop, ended: make(chan struct{})}

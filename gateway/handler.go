@@ -42,7 +42,7 @@ func (c connections) backends() []transcode.Backend {
 			licensegw.RegisterAccountServiceHandler, licensegw.RegisterSiteServiceHandler, licensegw.RegisterDirectoryServiceHandler,
 			licensegw.RegisterTemplateServiceHandler, licensegw.RegisterPhoneUserServiceHandler,
 			licensegw.RegisterPhoneUserSetupServiceHandler, licensegw.RegisterImportServiceHandler,
-			licensegw.RegisterAccountLogServiceHandler,
+			licensegw.RegisterAccountLogServiceHandler, licensegw.RegisterPhoneRecordServiceHandler,
 		}},
 		{Conn: c.extension, Services: []transcode.Register{
 			extensiongw.RegisterExtensionServiceHandler, extensiongw.RegisterExtensionRangeServiceHandler,

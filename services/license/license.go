@@ -159,7 +159,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 
 // register puts the parts together: what is called from outside, and what runs by itself.
 func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, tokens *token.Signer, others *clients) {
-	relay := provisioning.NewRelay(st, others.notifications, cfg.Provisioning.OutboxInterval, opts.Logger)
+	relay := provisioning.NewRelay(cfg.Provisioning, st, others.notifications, opts.Logger)
 	engine := provisioning.New(cfg.Provisioning, provisioning.Deps{
 		Store: st, Extensions: others.extensions, Numbering: others.numbering, Relay: relay, Tokens: tokens, Clock: opts.Clock,
 		Logger: opts.Logger, Registerer: opts.Registry,
@@ -178,6 +178,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	licensev1.RegisterDirectoryServiceServer(srv, api.NewDirectoryServer(st, engine, opts.Clock))
 	licensev1.RegisterTemplateServiceServer(srv, api.NewTemplateServer(st, opts.Clock))
 	licensev1.RegisterAccountLogServiceServer(srv, api.NewAccountLogServer(st))
+	licensev1.RegisterPhoneRecordServiceServer(srv, api.NewPhoneRecordServer(st, opts.Clock))
 	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(st, engine, reader, cfg.Provisioning.MaxBatch))
 	licensev1.RegisterPhoneUserSetupServiceServer(srv, api.NewSetupServer(engine))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchboard-phone/switchboard/deploy/local/issuer"
 	"github.com/switchboard-phone/switchboard/deploy/local/mailsink"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
 )
 
 // mailPath is where the front lists the mails.
@@ -29,7 +30,7 @@ type front struct {
 }
 
 // startFront starts the issuer and the mail sink on free ports. mails are also kept below dataDir, where it is not empty.
-func startFront(ctx context.Context, dataDir string, log *slog.Logger) (*front, error) {
+func startFront(ctx context.Context, dataDir string, clk clock.Clock, log *slog.Logger) (*front, error) {
 	var mailDir string
 	if dataDir != "" {
 		mailDir = filepath.Join(dataDir, "mail")
@@ -47,7 +48,7 @@ func startFront(ctx context.Context, dataDir string, log *slog.Logger) (*front, 
 		return nil, errors.Join(err, web.Close())
 	}
 	f := &front{mail: sink, url: "http://" + web.Addr().String(), smtpAddr: smtp.Addr().String(), done: make(chan error, 2)}
-	if f.issuer, err = issuer.New(f.url, issuer.Config{}); err != nil {
+	if f.issuer, err = issuer.New(f.url, issuer.Config{Now: clk.Now}); err != nil {
 		return nil, errors.Join(err, web.Close(), smtp.Close())
 	}
 	mux := http.NewServeMux()
@@ -67,6 +68,9 @@ func startFront(ctx context.Context, dataDir string, log *slog.Logger) (*front, 
 	go func() { f.done <- sink.Serve(smtp) }()
 	return f, nil
 }
+
+// tokenURL is where tokens are to be had.
+func (f *front) tokenURL() string { return f.url + issuer.TokenPath }
 
 // stop ends both servers.
 func (f *front) stop(ctx context.Context) error {

@@ -1,4 +1,3 @@
--- +goose NO TRANSACTION
 -- +goose Up
 
 -- Calling packages. They are never deleted.

@@ -95,7 +95,7 @@ const tempPrefix = "switchboard-db-"
 // tempDir makes a folder for a that Stop removes, and removes those that dead processes left.
 func tempDir(a *account) (string, error) {
 	var reasons []error
-	for _, base := range []string{os.TempDir(), "/tmp", "/var/tmp", "/dev/shm"} {
+	for _, base := range tempBases() {
 		if err := a.reachable(base); err != nil {
 			reasons = append(reasons, err)
 			continue
@@ -114,13 +114,28 @@ func tempDir(a *account) (string, error) {
 	return "", fmt.Errorf("no place for temporary data: %w", errors.Join(reasons...))
 }
 
+// memoryFree is how much of the machine's memory disk must be free for it to be used, in bytes.
+const memoryFree = 2 << 30
+
+// tempBases lists where temporary data may go, best first: in memory, where making a database is some fifteen times as fast as
+// on a disk, if there is plenty of it and nobody has asked for another place.
+func tempBases() []string {
+	bases := []string{os.TempDir(), "/tmp", "/var/tmp"}
+	const memory = "/dev/shm"
+	var st syscall.Statfs_t
+	if os.Getenv("TMPDIR") == "" && syscall.Statfs(memory, &st) == nil && st.Bavail*uint64(st.Bsize) >= memoryFree {
+		return append([]string{memory}, bases...)
+	}
+	return bases
+}
+
 // sweep removes folders of processes that are gone. What cannot be removed stays.
 func sweep(base string) {
 	left, _ := filepath.Glob(filepath.Join(base, tempPrefix+"*-*"))
 	for _, dir := range left {
 		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), tempPrefix), "-")
 		pid, err := strconv.Atoi(number)
-		if err != nil || pid <= 0 || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) == false {
+		if err != nil || pid <= 0 || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
 		_ = os.RemoveAll(dir)

@@ -28,10 +28,9 @@ import (
 type Leases interface {
 	// Epoch identifies the session that leases are bound to now; 0 while there is none. Blocks of another epoch are lost.
 	Epoch() int64
-	// Taken returns the blocks of a range that anybody holds: by index, the epoch of the lease.
-	Taken(ctx context.Context, account, rng uuid.UUID) (map[int64]int64, error)
-	// Take leases all the blocks, or none and returns false when one of them is held or the epoch is over.
-	Take(ctx context.Context, epoch int64, blocks []lease.Block) (bool, error)
+	// Take leases all the blocks and returns nil. When somebody holds one of them it takes none, and returns all blocks of the
+	// same ranges that anybody holds, with the epoch of each. An epoch that is over is an error.
+	Take(ctx context.Context, epoch int64, blocks []lease.Block) (map[lease.Key]int64, error)
 	// GiveUp ends leases of this replica.
 	GiveUp(ctx context.Context, epoch int64, blocks []lease.Block) error
 }

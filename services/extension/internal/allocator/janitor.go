@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,49 +30,57 @@ func (a *Allocator) janitor(ctx context.Context) {
 }
 
 // Sweep gives back the blocks of accounts that have been idle for longer than Config.IdleAfter, and those of the idlest
-// accounts while more than Config.MaxBlocks are held. It runs by itself every few seconds.
+// accounts while more than Config.MaxBlocks are held. It runs by itself every few seconds, and after refills.
 func (a *Allocator) Sweep(ctx context.Context) {
-	for _, p := range a.idle() {
-		a.abandon(ctx, p)
+	now := a.clock.Now()
+	pools := a.byIdleness(now)
+	total := 0
+	for _, p := range pools {
+		total += p.blocks
+	}
+	for _, p := range pools {
+		if now.Sub(p.used) < a.cfg.IdleAfter && total <= a.cfg.MaxBlocks {
+			return
+		}
+		a.mu.Lock()
+		if a.pools[p.account] == p.pool {
+			delete(a.pools, p.account)
+		}
+		a.mu.Unlock()
+		a.abandon(ctx, p.pool)
+		total -= p.blocks
 	}
 }
 
-// idle takes the pools out that have to go.
-func (a *Allocator) idle() []*pool {
-	total := a.held()
+type idlePool struct {
+	*pool
+	account uuid.UUID
+	used    time.Time
+	blocks  int
+}
+
+// byIdleness returns all pools, idlest first.
+func (a *Allocator) byIdleness(now time.Time) []idlePool {
+	var out []idlePool
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []*pool
-	now := a.clock.Now()
+	for account, p := range a.pools {
+		out = append(out, idlePool{pool: p, account: account})
+	}
+	a.mu.Unlock()
 	var epoch int64
 	if a.leases != nil {
 		epoch = a.leases.Epoch()
 	}
-	for len(a.pools) > 0 {
-		account, p, used, blocks := a.oldest(epoch, now)
-		if now.Sub(used) < a.cfg.IdleAfter && total <= a.cfg.MaxBlocks {
-			break
-		}
-		delete(a.pools, account)
-		out = append(out, p)
-		total -= blocks
-	}
-	return out
-}
-
-// oldest finds the pool that has been idle for longest. The caller holds a.mu.
-func (a *Allocator) oldest(epoch int64, now time.Time) (account uuid.UUID, oldest *pool, used time.Time, blocks int) {
-	for id, p := range a.pools {
+	for i, p := range out {
 		p.mu.Lock()
-		if oldest == nil || p.used.Before(used) {
-			account, oldest, used, blocks = id, p, p.used, p.blocks()
-		}
 		for _, s := range p.sites {
 			s.refresh(epoch, now)
 		}
+		out[i].used, out[i].blocks = p.pool.used, p.pool.blocks()
 		p.mu.Unlock()
 	}
-	return account, oldest, used, blocks
+	slices.SortFunc(out, func(x, y idlePool) int { return x.used.Compare(y.used) })
+	return out
 }
 
 // abandon gives back all blocks of a pool, for good.

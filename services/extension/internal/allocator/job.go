@@ -43,6 +43,14 @@ func newJob(r Request) *job {
 	return &job{Request: r, wishes: make([]number.Number, len(r.Items)), got: make([]*store.Extension, len(r.Items))}
 }
 
+// pathOf says where the number of an item came from, for the metrics.
+func (j *job) pathOf(item int) string {
+	if j.wishes[item] != 0 {
+		return pathWish
+	}
+	return j.path
+}
+
 func (j *job) weight() int { return len(j.Items) }
 
 // open returns the indexes of the items without a number that have a wish, and of those that take any.

@@ -46,7 +46,7 @@ func newMetrics(reg prometheus.Registerer, held func() int) *metrics {
 			Name: "switchboard_extension_refills_total", Help: "Attempts to lease further blocks, by outcome: ok, none, error.",
 		}, []string{"outcome"}),
 		etcdOps: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "switchboard_extension_etcd_ops_total", Help: "Requests to etcd, by kind: taken, take, give_up. Keep-alives are not counted.",
+			Name: "switchboard_extension_etcd_ops_total", Help: "Requests to etcd, by kind: take, give_up. Keep-alives are not counted.",
 		}, []string{"kind"}),
 		groupSize: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "switchboard_extension_group_numbers", Help: "Numbers asked for in one group of requests.",

@@ -10,6 +10,9 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
 )
 
+// maxSpread bounds among how many further numbers a retry picks by chance.
+const maxSpread = 4096
+
 // planner chooses the numbers of one round.
 type planner struct {
 	*runner
@@ -93,22 +96,15 @@ func (p *planner) wishes(ctx context.Context, j *job, wishes []int) (bool, error
 		return false, err
 	}
 	for _, i := range wishes {
-		k := pick{number: j.wishes[i], rng: rangeOf(ranges, j.wishes[i])}
-		if len(p.take([]pick{k})) == 0 {
-			return false, nil
+		n := j.wishes[i]
+		if p.numbers[n] {
+			return false, nil // somebody earlier in this round is about to get it
 		}
-		j.picks[i] = k
+		p.pool.seize(n)
+		p.numbers[n] = true
+		j.picks[i] = pick{number: n, rng: rangeOf(ranges, n)}
 	}
 	return true, nil
-}
-
-// take reserves picks that were not made by the pool, and returns those that are nobody else's in this round.
-func (p *planner) take(picks []pick) []pick {
-	out := p.pool.claim(picks)
-	for _, k := range out {
-		p.numbers[k.number] = true
-	}
-	return out
 }
 
 // any picks numbers for the items that take any: out of the blocks held, or else out of the database.
@@ -170,19 +166,25 @@ func (p *planner) leased(ctx context.Context, site uuid.UUID, count int, rest []
 	if p.searched[site] != nil {
 		return nil, nil // there was nothing to lease a moment ago
 	}
-	done := p.refill(p.account, site, p.pool, demand(site, rest))
-	if done == nil {
-		return nil, nil
-	}
 	timer := time.NewTimer(p.cfg.AcquireTimeout)
 	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for range 2 { // a refill that was under way already may have been a small one
+		done := p.refill(p.account, site, p.pool, demand(site, rest))
+		if done == nil {
+			break
+		}
+		select {
+		case <-done:
+		case <-timer.C:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if picks := p.pool.takeLowest(site, count, p.leases.Epoch(), p.clock.Now()); picks != nil {
+			return picks, nil
+		}
 	}
-	return p.pool.takeLowest(site, count, p.leases.Epoch(), p.clock.Now()), nil
+	return nil, nil
 }
 
 // demand counts the numbers of a site that jobs still need.
@@ -205,7 +207,7 @@ func (p *planner) fromDatabase(ctx context.Context, j *job, count int, rest []*j
 		need := demand(j.Site, rest)
 		spread := 0
 		if p.n > 0 {
-			spread = need<<min(p.n, 6) + 16 // others look in the same place
+			spread = min(need<<min(p.n, 10), maxSpread) + 16 // others look in the same place
 		}
 		f, err := p.search(ctx, j.Account, j.Site, need+len(p.numbers)+spread)
 		if err != nil {
@@ -238,7 +240,10 @@ func (p *planner) draw(res *found, count int) []pick {
 	var out []pick
 	for len(out) < count && len(res.picks) > 0 {
 		n := min(count-len(out), len(res.picks))
-		out = append(out, p.take(res.picks[:n])...)
+		for _, k := range p.pool.claim(res.picks[:n]) {
+			p.numbers[k.number] = true
+			out = append(out, k)
+		}
 		res.picks = res.picks[n:]
 	}
 	return out

@@ -187,6 +187,16 @@ func (p *pool) land(ns ...number.Number) {
 	}
 }
 
+// seize marks a number, chosen without this pool, as taken and in flight.
+func (p *pool) seize(n number.Number) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.find(n); b != nil {
+		b.take(n)
+	}
+	p.depart(n)
+}
+
 // claim marks numbers, chosen without this pool, as taken and in flight, unless they are in flight already: it returns those
 // that are its own to give out now.
 func (p *pool) claim(picks []pick) []pick {

@@ -2,6 +2,7 @@ package allocator
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// takeAttempts bounds how often a refill tries again because another replica took a block just before.
-	takeAttempts = 5
+	// takeAttempts bounds how often a refill tries again because others hold blocks that it chose. A site has up to ten ranges.
+	takeAttempts = 15
 	// maxPerTake bounds the blocks of one etcd transaction.
 	maxPerTake = 64
 	// refillTimeout bounds one refill, which goes on when the request that asked for it no longer waits.
@@ -24,27 +25,46 @@ func (a *Allocator) refill(account, siteID uuid.UUID, p *pool, need int) <-chan 
 	if a.leases == nil || a.leases.Epoch() == 0 || a.paused() {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.site(siteID)
-	if s.refill != nil {
-		return s.refill
+	done, begin := p.beginRefill(siteID, a.clock.Now())
+	if !begin {
+		return done
 	}
-	if p.gone || a.clock.Now().Before(s.retry) {
-		return nil
-	}
-	done := make(chan struct{})
 	if !a.spawn(func(ctx context.Context) {
 		defer close(done)
 		ctx, cancel := context.WithTimeout(ctx, refillTimeout)
 		defer cancel()
 		got, err := a.fill(ctx, account, siteID, p, need)
 		a.filled(ctx, siteID, p, got, err)
+		if a.held() > a.cfg.MaxBlocks {
+			a.Sweep(ctx)
+		}
 	}) {
-		return nil
+		p.endRefill(siteID)
+		close(done)
 	}
-	s.refill = done
 	return done
+}
+
+// beginRefill returns the channel of the refill under way, or a new one and true when the caller shall begin one; nil when
+// none is to be had.
+func (p *pool) beginRefill(siteID uuid.UUID, now time.Time) (chan struct{}, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.site(siteID)
+	switch {
+	case s.refill != nil:
+		return s.refill, false
+	case p.gone || now.Before(s.retry):
+		return nil, false
+	}
+	s.refill = make(chan struct{})
+	return s.refill, true
+}
+
+func (p *pool) endRefill(siteID uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.site(siteID).refill = nil
 }
 
 func (a *Allocator) paused() bool {
@@ -100,7 +120,9 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 	if found > 0 && need <= 0 {
 		return found, nil // what was given back meanwhile suffices
 	}
-	taken, err := a.takeBlocks(ctx, selection{survey: sv, account: account, epoch: epoch, own: p.keys(), need: need, batch: batch})
+	taken, err := a.takeBlocks(ctx, selection{
+		survey: sv, epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(), need: need, batch: batch,
+	})
 	if err != nil || len(taken) == 0 {
 		return found, err
 	}
@@ -156,84 +178,73 @@ func (a *Allocator) adapt(s *site, sv survey) int {
 // selection is what a refill looks for.
 type selection struct {
 	survey
-	account uuid.UUID
-	epoch   int64
-	own     map[blockKey]bool
+	epoch int64
+	// taken are the blocks known to be held by anybody, with the epoch of each; own are those in this replica's memory.
+	taken map[lease.Key]int64
+	own   map[lease.Key]bool
 	// need is how many free numbers the blocks should have, batch how many blocks there should be at least.
 	need, batch int
 }
 
-type blockKey struct {
-	rng   uuid.UUID
-	index int64
-}
-
 // keys names the blocks held.
-func (p *pool) keys() map[blockKey]bool {
+func (p *pool) keys() map[lease.Key]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := map[blockKey]bool{}
+	out := map[lease.Key]bool{}
 	for _, s := range p.sites {
 		for _, b := range s.blocks {
-			out[blockKey{b.Range, b.Index}] = true
+			out[b.Key()] = true
 		}
 	}
 	return out
 }
 
-// takeBlocks leases the lowest blocks that have free numbers and that nobody holds, as far as there are any.
+// takeBlocks leases the lowest blocks that have free numbers and that nobody holds, as far as there are any. It tries without
+// asking first: a refusal says who holds what.
 func (a *Allocator) takeBlocks(ctx context.Context, sel selection) ([]lease.Block, error) {
 	for range takeAttempts {
-		open, ours, err := a.choose(ctx, sel)
-		if err != nil {
-			return nil, err
-		}
+		open, ours := sel.choose()
 		if len(open) == 0 {
 			return ours, nil
 		}
 		a.metrics.etcd("take")
-		ok, err := a.leases.Take(ctx, sel.epoch, open)
+		taken, err := a.leases.Take(ctx, sel.epoch, open)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		if taken == nil {
 			return append(ours, open...), nil
 		}
+		maps.Copy(sel.taken, taken)
 	}
 	return nil, nil
 }
 
-// choose looks for blocks: those that nobody holds, and those that are leased to this replica without its knowing, since the
-// answer of etcd was lost or the rows could not be read.
-func (a *Allocator) choose(ctx context.Context, sel selection) (open, ours []lease.Block, err error) {
+// choose looks for blocks: those that nobody is known to hold, and those that are leased to this replica without its knowing,
+// since the answer of etcd was lost or the rows could not be read.
+func (sel selection) choose() (open, ours []lease.Block) {
 	for r := range sel.ranges {
-		var taken map[int64]int64
 		for i := range sel.ranges[r].Blocks() {
 			if n := len(open) + len(ours); n >= maxPerTake || n >= sel.batch && sel.need <= 0 {
-				return open, ours, nil
+				return open, ours
 			}
+			b := sel.block(r, i)
 			free := sel.freeIn(r, i)
-			if free <= 0 || sel.own[blockKey{sel.ranges[r].ID, i}] {
+			if free <= 0 || sel.own[b.Key()] {
 				continue
 			}
-			if taken == nil {
-				a.metrics.etcd("taken")
-				if taken, err = a.leases.Taken(ctx, sel.account, sel.ranges[r].ID); err != nil {
-					return nil, nil, err
-				}
-			}
-			switch holder, held := taken[i]; {
+			switch epoch, held := sel.taken[b.Key()]; {
 			case !held:
-				open = append(open, sel.block(r, i))
-			case holder == sel.epoch:
-				ours = append(ours, sel.block(r, i))
+				open = append(open, b)
+			case epoch == sel.epoch:
+				ours = append(ours, b)
 			default:
 				continue
 			}
 			sel.need -= int(free)
 		}
 	}
-	return open, ours, nil
+	return open, ours
 }
 
 // tidy looks after the blocks held here that seem used up: those in which the database shows free numbers are loaded again,

@@ -62,16 +62,6 @@ func (r *runner) finish(j *job, err error) {
 	res := groupcommit.Result[[]store.Extension]{Err: err}
 	if err == nil {
 		res.Value = j.result()
-		wishes := 0
-		for _, n := range j.wishes {
-			if n != 0 {
-				wishes++
-			}
-		}
-		r.metrics.allocations.WithLabelValues(pathWish).Add(float64(wishes))
-		if j.path != "" {
-			r.metrics.allocations.WithLabelValues(j.path).Add(float64(len(j.Items) - wishes))
-		}
 	}
 	r.results[j] = res
 }
@@ -96,7 +86,11 @@ func (r *runner) round(ctx context.Context) {
 	var owners []claimant
 	for i, j := range planned {
 		for item, k := range j.picks {
-			if j.got[item] == nil {
+			switch {
+			case k.number == 0:
+			case j.got[item] != nil: // found out after the number was picked
+				r.pool.put(k.number)
+			default:
 				claims = append(claims, store.Claim{Request: i, Owner: j.Items[item].Owner, Number: k.number, Range: k.rng})
 				owners = append(owners, claimant{j, item})
 			}
@@ -141,6 +135,7 @@ func (r *runner) settle(planned []*job, claims []store.Claim, owners []claimant,
 		case o.Settled():
 			if o.Got.Number == claims[i].Number {
 				r.pool.land(claims[i].Number)
+				r.metrics.allocations.WithLabelValues(j.pathOf(item)).Inc()
 			} else {
 				r.pool.put(claims[i].Number)
 			}

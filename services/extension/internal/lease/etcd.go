@@ -45,44 +45,51 @@ func (e *Etcd) Epoch() int64 {
 	}
 }
 
-// Taken returns the blocks of a range that anybody holds: by index, the session that the lease is bound to.
-func (e *Etcd) Taken(ctx context.Context, account, rng uuid.UUID) (map[int64]int64, error) {
-	res, err := e.client.Get(ctx, rangePrefix(account, rng), clientv3.WithPrefix(), clientv3.WithKeysOnly())
-	if err != nil {
-		return nil, fmt.Errorf("list leases of range %s: %w", rng, err)
-	}
-	out := make(map[int64]int64, len(res.Kvs))
-	for _, kv := range res.Kvs {
-		b, err := parseKey(string(kv.Key))
-		if err != nil {
-			return nil, err
-		}
-		out[b.Index] = kv.Lease
-	}
-	return out, nil
-}
-
-// Take leases all the blocks (at most 64) under the session epoch. When somebody holds one of them, it takes none and returns
-// false. A session that is over is an error.
-func (e *Etcd) Take(ctx context.Context, epoch int64, blocks []Block) (bool, error) {
+// Take leases all the blocks (at most 64, of one account) under the session epoch, and returns nil. When somebody holds one
+// of them it takes none, and returns all blocks of the same ranges that anybody holds, with the session that each is bound to.
+// A session that is over is an error.
+func (e *Etcd) Take(ctx context.Context, epoch int64, blocks []Block) (map[Key]int64, error) {
 	if len(blocks) > maxPerTxn {
-		return false, fmt.Errorf("lease %d blocks at once: %d are allowed", len(blocks), maxPerTxn)
+		return nil, fmt.Errorf("lease %d blocks at once: %d are allowed", len(blocks), maxPerTxn)
 	}
 	var ifs []clientv3.Cmp
-	var thens []clientv3.Op
+	var thens, elses []clientv3.Op
+	ranges := map[uuid.UUID]bool{}
 	for _, b := range blocks {
 		val, err := json.Marshal(value{Holder: e.holder, Site: b.Site, From: b.From, To: b.To})
 		if err != nil {
-			return false, fmt.Errorf("lease block: %w", err)
+			return nil, fmt.Errorf("lease block: %w", err)
 		}
-		ifs = append(ifs, clientv3.Compare(clientv3.CreateRevision(b.key()), "=", 0))
-		thens = append(thens, clientv3.OpPut(b.key(), string(val), clientv3.WithLease(clientv3.LeaseID(epoch))))
+		ifs = append(ifs, clientv3.Compare(clientv3.CreateRevision(b.path()), "=", 0))
+		thens = append(thens, clientv3.OpPut(b.path(), string(val), clientv3.WithLease(clientv3.LeaseID(epoch))))
+		if !ranges[b.Range] {
+			ranges[b.Range] = true
+			elses = append(elses, clientv3.OpGet(rangePrefix(b.Account, b.Range), clientv3.WithPrefix(), clientv3.WithKeysOnly()))
+		}
 	}
-	res, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Commit()
+	res, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Else(elses...).Commit()
 	if err != nil {
-		return false, fmt.Errorf("lease blocks: %w", err)
+		return nil, fmt.Errorf("lease blocks: %w", err)
 	}
-	return res.Succeeded, nil
+	if res.Succeeded {
+		return nil, nil
+	}
+	return readTaken(res)
+}
+
+// readTaken reads who holds which blocks out of the answer to a failed Take.
+func readTaken(res *clientv3.TxnResponse) (map[Key]int64, error) {
+	out := map[Key]int64{}
+	for _, r := range res.Responses {
+		for _, kv := range r.GetResponseRange().GetKvs() {
+			b, err := parseKey(string(kv.Key))
+			if err != nil {
+				return nil, err
+			}
+			out[b.Key()] = kv.Lease
+		}
+	}
+	return out, nil
 }
 
 // GiveUp ends leases that were taken under epoch. Those that are another's by now are left alone.
@@ -109,8 +116,8 @@ func (e *Etcd) remove(ctx context.Context, epoch int64, blocks []Block) (bool, e
 	var ifs []clientv3.Cmp
 	var thens []clientv3.Op
 	for _, b := range blocks {
-		ifs = append(ifs, clientv3.Compare(clientv3.LeaseValue(b.key()), "=", clientv3.LeaseID(epoch)))
-		thens = append(thens, clientv3.OpDelete(b.key()))
+		ifs = append(ifs, clientv3.Compare(clientv3.LeaseValue(b.path()), "=", clientv3.LeaseID(epoch)))
+		thens = append(thens, clientv3.OpDelete(b.path()))
 	}
 	res, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Commit()
 	if err != nil {

@@ -24,6 +24,15 @@ type Block struct {
 	number.Span
 }
 
+// Key identifies a block, given its account.
+type Key struct {
+	Range uuid.UUID
+	Index int64
+}
+
+// Key returns the block's key.
+func (b Block) Key() Key { return Key{Range: b.Range, Index: b.Index} }
+
 // Held is a block with the replica that holds it.
 type Held struct {
 	Block
@@ -49,8 +58,8 @@ func rangePrefix(account, rng uuid.UUID) string {
 	return prefix + account.String() + "/" + rng.String() + "/"
 }
 
-// key has the index in hexadecimal with leading zeros, so that keys are in the order of blocks.
-func (b Block) key() string {
+// path is the etcd key. It has the index in hexadecimal with leading zeros, so that keys are in the order of blocks.
+func (b Block) path() string {
 	return rangePrefix(b.Account, b.Range) + fmt.Sprintf("%08x", b.Index)
 }
 

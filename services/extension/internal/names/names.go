@@ -89,6 +89,9 @@ func scan(name, pattern string, ids ...*uuid.UUID) error {
 		}
 		*ids[i] = id
 	}
+	if resourcename.Sprint(pattern, texts...) != name {
+		return notFound(name) // another way to write it, such as with a leading slash
+	}
 	return nil
 }
 

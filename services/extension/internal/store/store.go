@@ -131,8 +131,8 @@ func (e *NoExtensionError) Error() string {
 // given ids or numbers take at most some thousands.
 //
 // A method that failed for another reason than the documented ones may have taken effect all the same (a commit whose answer
-// was lost); all of them may be repeated then and answer as if the first had not been, except that Release names only what it
-// freed itself.
+// was lost); all of them may be repeated then and answer as if the first had not been, except that Release and Unreserve name only what they
+// freed themselves.
 type Store interface {
 	Ranges
 	Lifecycle
@@ -173,8 +173,8 @@ type Lifecycle interface {
 	Reclaim(ctx context.Context, account uuid.UUID, owners []uuid.UUID, now time.Time) ([]Extension, error)
 	// Reserve makes all the numbers Reserved, or none. Errors: *TakenError.
 	Reserve(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) error
-	// Unreserve frees those of the numbers that are Reserved.
-	Unreserve(ctx context.Context, account uuid.UUID, numbers []number.Number) error
+	// Unreserve frees those of the numbers that are Reserved, and returns them as they were.
+	Unreserve(ctx context.Context, account uuid.UUID, numbers []number.Number) ([]Extension, error)
 }
 
 // Reader reads.

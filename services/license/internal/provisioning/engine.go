@@ -34,8 +34,10 @@ type Config struct {
 	// drives at once.
 	ReconcileInterval time.Duration `koanf:"reconcile_interval"`
 	ReconcileBatch    int           `koanf:"reconcile_batch"`
-	// OutboxInterval is how often the outbox is looked at without being woken.
+	// OutboxInterval is how often the outbox is looked at without being woken. OutboxClaim is how long messages that are being
+	// handed over are left alone by other replicas, and so how late they are when a replica dies in between.
 	OutboxInterval time.Duration `koanf:"outbox_interval"`
+	OutboxClaim    time.Duration `koanf:"outbox_claim"`
 	// ResendCooldown is how long after a repeated mail the next may be asked for.
 	ResendCooldown time.Duration `koanf:"resend_cooldown"`
 	// TrashTime is how long phone users can be restored from the trash.
@@ -50,7 +52,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxBatch: 100, DriveTimeout: 20 * time.Second, Claim: 30 * time.Second,
-		ReconcileInterval: time.Second, ReconcileBatch: 20, OutboxInterval: time.Second,
+		ReconcileInterval: time.Second, ReconcileBatch: 20, OutboxInterval: time.Second, OutboxClaim: 15 * time.Second,
 		TrashTime: 30 * 24 * time.Hour, PurgeInterval: time.Minute,
 		ResendCooldown: time.Minute, PortalURL: "http://127.0.0.1:8080",
 	}

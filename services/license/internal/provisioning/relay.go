@@ -13,10 +13,8 @@ import (
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 )
 
-const (
-	relayBatch = 500
-	relayClaim = 30 * time.Second
-)
+// relayBatch is how many messages are handed over in one call.
+const relayBatch = 500
 
 // Relay hands the outbox over to the notification service. Several replicas may run one each: a message that two hand over
 // is taken once, since the notification service knows it by its id.
@@ -24,13 +22,17 @@ type Relay struct {
 	outbox        store.Outbox
 	notifications Notifications
 	interval      time.Duration
+	claim         time.Duration
 	log           *slog.Logger
 	wake          chan struct{}
 }
 
-// NewRelay returns a relay that looks at the outbox when woken, and every interval for what others left.
-func NewRelay(outbox store.Outbox, notifications Notifications, interval time.Duration, log *slog.Logger) *Relay {
-	return &Relay{outbox: outbox, notifications: notifications, interval: interval, log: log, wake: make(chan struct{}, 1)}
+// NewRelay returns a relay that looks at the outbox when woken, and every cfg.OutboxInterval for what others left.
+func NewRelay(cfg Config, outbox store.Outbox, notifications Notifications, log *slog.Logger) *Relay {
+	return &Relay{
+		outbox: outbox, notifications: notifications, interval: cfg.OutboxInterval, claim: cfg.OutboxClaim, log: log,
+		wake: make(chan struct{}, 1),
+	}
 }
 
 // Wake makes the relay look at the outbox now. It never blocks.
@@ -61,7 +63,7 @@ func (r *Relay) Run(ctx context.Context) {
 // drain hands over batch after batch until the outbox is empty.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		claimed, err := r.outbox.ClaimOutbox(ctx, relayBatch, relayClaim)
+		claimed, err := r.outbox.ClaimOutbox(ctx, relayBatch, r.claim)
 		if err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}

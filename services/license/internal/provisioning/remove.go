@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +22,8 @@ type remove struct {
 	// Purge says that the time in the trash is over, rather than that somebody asked.
 	Purge bool `json:"purge,omitempty"`
 	atomicRemote
+
+	records map[uuid.UUID]int
 }
 
 var _ = register(func() operation { return &remove{} })
@@ -28,7 +31,10 @@ var _ = register(func() operation { return &remove{} })
 func (*remove) kind() string { return "REMOVE" }
 
 // remote frees extensions, packages and numbers. Neither service refuses to take back.
-func (op *remove) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model.PhoneUser) error {
+func (op *remove) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model.PhoneUser) (err error) {
+	if op.records, err = e.store.CountRecords(ctx, s.AccountID, s.PhoneUserIDs); err != nil {
+		return err
+	}
 	var both errgroup.Group
 	both.Go(func() error { return e.extensions.Release(ctx, s.AccountID, s.PhoneUserIDs, op.ExtensionQuarantine) })
 	both.Go(func() error { return e.numbering.Remove(ctx, s.AccountID, s.PhoneUserIDs, op.PhoneNumberQuarantine) })
@@ -48,7 +54,7 @@ func (op *remove) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (st
 		}
 		f.Delete = append(f.Delete, p.ID)
 		f.Log = append(f.Log, e.entry(s, p, kind, snapshot(p), nil))
-		answer.Releases = append(answer.Releases, release(p, 0))
+		answer.Releases = append(answer.Releases, release(p, op.records[p.ID]))
 	}
 	return f, answer, nil
 }
@@ -94,9 +100,13 @@ func (e *Engine) PreviewRemove(ctx context.Context, t Targets) (*licensev1.Batch
 	if err != nil {
 		return nil, err
 	}
+	records, err := e.store.CountRecords(ctx, t.Account, t.PhoneUsers)
+	if err != nil {
+		return nil, err
+	}
 	answer := &licensev1.BatchRemoveResponse{}
 	for i := range ps {
-		answer.Releases = append(answer.Releases, release(&ps[i], 0))
+		answer.Releases = append(answer.Releases, release(&ps[i], records[ps[i].ID]))
 	}
 	return answer, nil
 }

@@ -172,3 +172,13 @@ type Change struct {
 	Log       []model.LogEntry
 	Outbox    []OutboxMessage
 }
+
+// PhoneRecords keeps records of telephony backends. They are entries of the account log, of the kind RECORD, from the beginning: a
+// phone user shows those about itself while it lives, and nothing has to be moved when it is removed.
+type PhoneRecords interface {
+	// AddRecord writes a record about a phone user, who must exist (NOT_FOUND). A record with the same id about the same phone user
+	// is left as it is and returned.
+	AddRecord(ctx context.Context, entry model.LogEntry) (model.LogEntry, error)
+	// CountRecords counts the records about each of the phone users; those without any are left out.
+	CountRecords(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]int, error)
+}

@@ -11,4 +11,5 @@ type Store interface {
 	Provisioning
 	Outbox
 	PhoneUserWriter
+	PhoneRecords
 }

@@ -170,10 +170,9 @@ func (s *Store) Reserve(ctx context.Context, account uuid.UUID, numbers []number
 }
 
 // Unreserve implements store.Lifecycle.
-func (s *Store) Unreserve(ctx context.Context, account uuid.UUID, numbers []number.Number) error {
-	_, err := read(ctx, s.db, "extension.Unreserve", scanExtension, `DELETE FROM extensions
+func (s *Store) Unreserve(ctx context.Context, account uuid.UUID, numbers []number.Number) ([]store.Extension, error) {
+	return read(ctx, s.db, "extension.Unreserve", scanExtension, `DELETE FROM extensions
 		WHERE account_id = $1 AND number = ANY($2::INT8[]) AND state = 'RESERVED' RETURNING `+columns, account, ints(numbers))
-	return err
 }
 
 func numbersOf(es []store.Extension) []number.Number {

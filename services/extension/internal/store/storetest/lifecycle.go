@@ -196,8 +196,12 @@ func testReserve(t *testing.T, b *bundle) {
 
 	b.now = until
 	require.NoError(t, b.Reserve(ctx, b.account, numbers("101"), b.now), "its quarantine is over")
-	require.NoError(t, b.Unreserve(ctx, b.account, numbers("100", "101", "5555", "199")))
-	require.NoError(t, b.Unreserve(ctx, b.account, numbers("100", "101", "5555", "199")))
+	freed, err := b.Unreserve(ctx, b.account, numbers("100", "101", "5555", "199"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"101", "5555"}, sortedTexts(freed))
+	freed, err = b.Unreserve(ctx, b.account, numbers("100", "101", "5555", "199"))
+	require.NoError(t, err)
+	require.Empty(t, freed)
 	require.Equal(t, []string{"100", "110", "111"}, texts(b.all(t)))
 }
 

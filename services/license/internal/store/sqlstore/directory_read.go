@@ -102,9 +102,9 @@ func (s *Store) ListUsers(ctx context.Context, account uuid.UUID, query store.Us
 	if a := query.After; a != nil {
 		w.and("(sort_key, user_id) > (" + w.arg(a.Key) + "::TEXT, " + w.arg(a.ID) + "::UUID)")
 	}
-	sql := `SELECT ` + userColumns + ` FROM (SELECT user_id AS id FROM users AS u WHERE ` + w.String() + `
-		ORDER BY sort_key, user_id LIMIT ` + w.arg(query.Limit) + `) AS page
-		JOIN users AS u ON u.account_id = $1 AND u.user_id = page.id ORDER BY u.sort_key, u.user_id`
+	sql := `WITH page AS (SELECT user_id AS id FROM users AS u WHERE ` + w.String() + `
+		ORDER BY sort_key, user_id LIMIT ` + w.arg(query.Limit) + `)
+		SELECT ` + userColumns + ` FROM page JOIN users AS u ON u.account_id = $1 AND u.user_id = page.id ORDER BY u.sort_key, u.user_id`
 	err = s.db.Do(ctx, "license.ListUsers", func(ctx context.Context, q crdb.Querier) error {
 		rows, err := q.Query(ctx, sql, w.args...)
 		if err != nil {

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -91,9 +93,9 @@ func phoneUserConditions(account uuid.UUID, q *store.PhoneUserQuery) (*where, er
 	w := ofAccount(account)
 	states := make([]string, len(q.States))
 	for i, s := range q.States {
-		states[i] = string(s)
+		states[i] = w.arg(string(s))
 	}
-	w.and("state = ANY(" + w.arg(states) + "::TEXT[])")
+	w.and("state IN (" + strings.Join(states, ", ") + ")")
 	for _, word := range q.Words {
 		w.wordOfPhoneUser(word)
 	}
@@ -102,8 +104,8 @@ func phoneUserConditions(account uuid.UUID, q *store.PhoneUserQuery) (*where, er
 	}
 	for _, field := range q.Filter.Fields() {
 		if field == "packageState" {
-			columns[field] = "(CASE WHEN package_id IS NULL THEN NULL WHEN package_id = ANY(" + w.arg(q.InactivePackages) +
-				"::UUID[]) THEN 'INACTIVE' ELSE 'ACTIVE' END)"
+			columns[field] = "(CASE WHEN package_id IS NULL THEN NULL WHEN strpos(" + w.arg(joinIDs(q.InactivePackages)) +
+				"::TEXT, package_id::TEXT) > 0 THEN 'INACTIVE' ELSE 'ACTIVE' END)"
 		}
 	}
 	return w, w.filter(q.Filter, columns)
@@ -132,7 +134,8 @@ var orderColumns = map[store.PhoneUserOrder]string{
 }
 
 // ListPhoneUsers implements store.PhoneUserReader. The page is found in an index; its rows are then read by key. In one step,
-// CockroachDB 20.1 would read and sort the whole account.
+// CockroachDB 20.1 would read and sort the whole account. Inside WITH it takes every parameter for a text, so none may be of a
+// type that the driver writes differently as text (arrays, times).
 func (s *Store) ListPhoneUsers(ctx context.Context, account uuid.UUID, query store.PhoneUserQuery) (ps []model.PhoneUser, err error) {
 	w, err := phoneUserConditions(account, &query)
 	if err != nil {
@@ -143,15 +146,17 @@ func (s *Store) ListPhoneUsers(ctx context.Context, account uuid.UUID, query sto
 		compare, direction = "<", " DESC"
 	}
 	if a := query.After; a != nil {
-		at := w.arg(a.Key) + "::TEXT"
+		var at string
 		if query.Order == store.ByCreateTime {
-			at = w.arg(a.Time) + "::TIMESTAMPTZ"
+			at = w.arg(a.Time.UTC().Format(time.RFC3339Nano)) + "::TEXT::TIMESTAMPTZ"
+		} else {
+			at = w.arg(a.Key) + "::TEXT"
 		}
 		w.and("(" + key + ", phone_user_id) " + compare + " (" + at + ", " + w.arg(a.ID) + "::UUID)")
 	}
-	sql := `SELECT ` + phoneUserColumns + ` FROM (SELECT phone_user_id AS id FROM phone_users WHERE ` + w.String() + `
-		ORDER BY ` + key + direction + `, phone_user_id` + direction + ` LIMIT ` + w.arg(query.Limit) + `) AS page
-		JOIN phone_users AS p ON p.account_id = $1 AND p.phone_user_id = page.id
+	sql := `WITH page AS (SELECT phone_user_id AS id FROM phone_users WHERE ` + w.String() + `
+		ORDER BY ` + key + direction + `, phone_user_id` + direction + ` LIMIT ` + w.arg(query.Limit) + `)
+		SELECT ` + phoneUserColumns + ` FROM page JOIN phone_users AS p ON p.account_id = $1 AND p.phone_user_id = page.id
 		ORDER BY p.` + key + direction + `, p.phone_user_id` + direction
 	err = s.db.Do(ctx, "license.ListPhoneUsers", func(ctx context.Context, q crdb.Querier) error {
 		rows, err := q.Query(ctx, sql, w.args...)
