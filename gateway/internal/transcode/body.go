@@ -86,7 +86,7 @@ func (r *route) lift(data []byte) ([]byte, url.Values, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return data, nil, nil
+		return data, nil, nil //nolint:nilerr // Parsing says better what is wrong.
 	}
 	lifted, seen := url.Values{}, map[string]bool{}
 	out := data
@@ -132,7 +132,8 @@ func member(dec *json.Decoder) (string, json.RawMessage, error) {
 		return "", nil, errors.New("a member has no name")
 	}
 	var value json.RawMessage
-	return key, value, dec.Decode(&value)
+	err = dec.Decode(&value)
+	return key, value, err
 }
 
 // syntaxError words an error of encoding/json as protobuf does, which knows the line and column.

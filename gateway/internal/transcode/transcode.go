@@ -188,7 +188,7 @@ func (h *Handler) forward(next runtime.HandlerFunc, w http.ResponseWriter, r *ht
 // prepare checks a request and returns what the generated handler is to see of it.
 func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, route *route, pathParams map[string]string) (*http.Request, error) {
 	authorization := r.Header.Values("Authorization")
-	if len(authorization) != 1 && !(route.public && len(authorization) == 0) {
+	if len(authorization) > 1 || (len(authorization) == 0 && !route.public) {
 		// Who may call what is the services' to decide; without any token there is nothing to decide, and no body to read.
 		return nil, errs.New(commonv1.Reason_UNAUTHENTICATED, "send one Authorization header with a bearer token")
 	}

@@ -1,4 +1,3 @@
--- +goose NO TRANSACTION
 -- +goose Up
 
 -- One row per mail to one person. text_body is what readers may see: tokens in links are redacted. mail_text and mail_html are

@@ -114,6 +114,7 @@ func Start(t testing.TB, opts Options) *Server {
 	t.Cleanup(func() {
 		close(s.Stopped)
 		_ = server.Close()
+		_ = l.Close() // which Close does not know if Serve has not come to it yet
 		<-served
 	})
 	return s

@@ -1,0 +1,248 @@
+package authn_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/stretchr/testify/require"
+
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
+	"github.com/switchboard-phone/switchboard/services/platform/errs"
+)
+
+// issuer is an OpenID Connect issuer of a test.
+type issuer struct {
+	*httptest.Server
+	up      atomic.Bool
+	fetches atomic.Int64
+	keys    atomic.Pointer[jose.JSONWebKeySet]
+}
+
+func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
+	t.Helper()
+	i := &issuer{}
+	i.up.Store(true)
+	i.publish(keys...)
+	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.fetches.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case !i.up.Load():
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.URL.Path == "/.well-known/openid-configuration":
+			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
+		default:
+			_ = json.NewEncoder(w).Encode(i.keys.Load())
+		}
+	}))
+	t.Cleanup(i.Close)
+	return i
+}
+
+func (i *issuer) publish(keys ...jose.JSONWebKey) {
+	set := &jose.JSONWebKeySet{}
+	for _, k := range keys {
+		set.Keys = append(set.Keys, k.Public())
+	}
+	i.keys.Store(set)
+}
+
+func rsaKey(t *testing.T, id string) jose.JSONWebKey {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	return jose.JSONWebKey{Key: k, KeyID: id, Algorithm: "RS256", Use: "sig"}
+}
+
+func ecKey(t *testing.T, id string) jose.JSONWebKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return jose.JSONWebKey{Key: k, KeyID: id, Algorithm: "ES256", Use: "sig"}
+}
+
+func sign(t *testing.T, key jose.JSONWebKey, claims map[string]any) string {
+	t.Helper()
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(key.Algorithm), Key: key}, nil)
+	require.NoError(t, err)
+	token, err := jwt.Signed(s).Claims(claims).Serialize()
+	require.NoError(t, err)
+	return token
+}
+
+var noon = time.Date(2031, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// claims returns good ones, changed by with.
+func claims(i *issuer, with map[string]any) map[string]any {
+	c := map[string]any{"iss": i.URL, "aud": "switchboard", "sub": "jo", "exp": noon.Add(time.Hour).Unix(), "account": "accounts/a1", "role": "ADMIN"}
+	for k, v := range with {
+		c[k] = v
+	}
+	return c
+}
+
+func verifier(t *testing.T, i *issuer, clk clock.Clock) authn.Verifier {
+	t.Helper()
+	cfg := authn.DefaultConfig()
+	cfg.Issuer = i.URL
+	v, err := authn.NewVerifier(cfg, clk)
+	require.NoError(t, err)
+	return v
+}
+
+func TestVerifierReadsClaims(t *testing.T) {
+	t.Parallel()
+	for _, key := range []jose.JSONWebKey{rsaKey(t, "r"), ecKey(t, "e")} {
+		i := newIssuer(t, key)
+		v := verifier(t, i, clock.NewFake(noon))
+		id, err := v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"email": "jo@example.com"})))
+		require.NoError(t, err)
+		require.Equal(t, authn.Identity{Subject: "jo", Account: "a1", Role: "ADMIN", Email: "jo@example.com"}, id)
+		require.Equal(t, "user:jo", id.Actor())
+
+		id, err = v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"account": "", "role": "", "operator": true})))
+		require.NoError(t, err)
+		require.Equal(t, authn.Identity{Subject: "jo", Operator: true}, id)
+		require.Equal(t, "operator:jo", id.Actor())
+
+		id, err = v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"account": "", "role": "", "service": "license"})))
+		require.NoError(t, err)
+		require.Equal(t, "service:license", id.Actor())
+	}
+}
+
+func TestVerifierRefusesBadTokens(t *testing.T) {
+	t.Parallel()
+	good, other := ecKey(t, "k"), ecKey(t, "k")
+	i := newIssuer(t, good)
+	v := verifier(t, i, clock.NewFake(noon))
+	hmac, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte("0123456789abcdef0123456789abcdef")}, nil)
+	require.NoError(t, err)
+	symmetric, err := jwt.Signed(hmac).Claims(claims(i, nil)).Serialize()
+	require.NoError(t, err)
+	for name, token := range map[string]string{
+		"not a token":            "nonsense",
+		"empty":                  "",
+		"far too long":           string(make([]byte, 1<<20)),
+		"another key":            sign(t, other, claims(i, nil)),
+		"another audience":       sign(t, good, claims(i, map[string]any{"aud": "elsewhere"})),
+		"another issuer":         sign(t, good, claims(i, map[string]any{"iss": "https://elsewhere"})),
+		"expired":                sign(t, good, claims(i, map[string]any{"exp": noon.Add(-time.Minute).Unix()})),
+		"not valid yet":          sign(t, good, claims(i, map[string]any{"nbf": noon.Add(time.Hour).Unix()})),
+		"a role without account": sign(t, good, claims(i, map[string]any{"account": ""})),
+		"a strange account":      sign(t, good, claims(i, map[string]any{"account": "accounts/a1/users/u"})),
+		"claims of other types":  sign(t, good, claims(i, map[string]any{"operator": "yes"})),
+		"a symmetric signature":  symmetric,
+	} {
+		_, err := v.Verify(t.Context(), token)
+		require.Equal(t, commonv1.Reason_UNAUTHENTICATED, errs.Reason(err), name)
+	}
+	_, err = v.Verify(t.Context(), sign(t, good, claims(i, map[string]any{"exp": noon.Add(-10 * time.Second).Unix()})))
+	require.NoError(t, err, "the issuer's clock may be off a little")
+}
+
+func TestVerifierStartsBeforeItsIssuer(t *testing.T) {
+	t.Parallel()
+	key := ecKey(t, "k")
+	i := newIssuer(t, key)
+	i.up.Store(false)
+	v := verifier(t, i, clock.NewFake(noon))
+	token := sign(t, key, claims(i, nil))
+	_, err := v.Verify(t.Context(), token)
+	require.Equal(t, commonv1.Reason_UNAVAILABLE, errs.Reason(err), "not the caller's fault")
+	require.False(t, errs.Definitive(err))
+	i.up.Store(true)
+	_, err = v.Verify(t.Context(), token)
+	require.NoError(t, err)
+}
+
+func TestVerifierFollowsKeyRotation(t *testing.T) {
+	t.Parallel()
+	first, second := ecKey(t, "1"), ecKey(t, "2")
+	i := newIssuer(t, first)
+	v := verifier(t, i, clock.NewFake(noon))
+	_, err := v.Verify(t.Context(), sign(t, first, claims(i, nil)))
+	require.NoError(t, err)
+	i.publish(second)
+	_, err = v.Verify(t.Context(), sign(t, second, claims(i, nil)))
+	require.NoError(t, err)
+	i.up.Store(false)
+	_, err = v.Verify(t.Context(), sign(t, ecKey(t, "3"), claims(i, nil)))
+	require.Equal(t, commonv1.Reason_UNAVAILABLE, errs.Reason(err), "a key that cannot be looked for is not a bad key")
+}
+
+func TestVerifierBoundsItsQuestions(t *testing.T) {
+	t.Parallel()
+	key := ecKey(t, "k")
+	i := newIssuer(t, key)
+	v := verifier(t, i, clock.NewFake(noon))
+	for range 40 {
+		_, err := v.Verify(t.Context(), sign(t, ecKey(t, "unknown"), claims(i, nil)))
+		require.Error(t, err)
+	}
+	require.Less(t, i.fetches.Load(), int64(20), "tokens of unknown keys do not flood the issuer")
+}
+
+func TestVerifierRemembersTokens(t *testing.T) {
+	t.Parallel()
+	key := ecKey(t, "k")
+	i := newIssuer(t, key)
+	clk := clock.NewFake(noon)
+	v := verifier(t, i, clk)
+	token := sign(t, key, claims(i, map[string]any{"exp": noon.Add(90 * time.Second).Unix()}))
+	_, err := v.Verify(t.Context(), token)
+	require.NoError(t, err)
+	fetched := i.fetches.Load()
+
+	i.publish() // from now on no signature can be verified, so what passes was remembered
+	i.up.Store(false)
+	_, err = v.Verify(t.Context(), token)
+	require.NoError(t, err)
+	require.Equal(t, fetched, i.fetches.Load())
+	clk.Advance(3 * time.Minute)
+	_, err = v.Verify(t.Context(), token)
+	require.Equal(t, commonv1.Reason_UNAUTHENTICATED, errs.Reason(err), "a token is not remembered beyond its end")
+}
+
+func TestVerifierNeedsIssuerAndAudience(t *testing.T) {
+	t.Parallel()
+	_, err := authn.NewVerifier(authn.Config{Audience: "x"}, nil)
+	require.Error(t, err)
+	_, err = authn.NewVerifier(authn.Config{Issuer: "x"}, nil)
+	require.Error(t, err)
+}
+
+func TestFileTokenFollowsItsFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	creds := authn.FileToken(file)
+	read := func() (string, error) {
+		m, err := creds.GetRequestMetadata(context.Background())
+		return m["authorization"], err
+	}
+	_, err := read()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, os.WriteFile(file, []byte("one\n"), 0o600))
+	got, err := read()
+	require.NoError(t, err)
+	require.Equal(t, "Bearer one", got)
+	require.False(t, creds.RequireTransportSecurity())
+	require.NoError(t, os.WriteFile(file, []byte("two\n"), 0o600))
+	require.NoError(t, os.Chtimes(file, noon, noon))
+	require.Eventually(t, func() bool { got, err := read(); return err == nil && got == "Bearer two" }, 10*time.Second, 20*time.Millisecond)
+}
