@@ -31,9 +31,14 @@ func first(values []string) string {
 func requestIDUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		ctx, id := requestContext(ctx, log)
-		// It can only fail when headers are out already, which they are not.
-		_ = grpc.SetHeader(ctx, metadata.Pairs(telemetry.RequestIDHeader, id))
-		return handler(ctx, req)
+		resp, err := handler(ctx, req)
+		// An error goes out as trailers only: a client does not repeat a call once it has seen headers.
+		send := grpc.SetHeader
+		if err != nil {
+			send = grpc.SetTrailer
+		}
+		_ = send(ctx, metadata.Pairs(telemetry.RequestIDHeader, id))
+		return resp, err
 	}
 }
 

@@ -116,10 +116,23 @@ func EachEngine(t *testing.T, fn func(t *testing.T, e Engine)) {
 	}
 }
 
+// ends are what AtEnd was told of.
+var ends []func() error
+
+// AtEnd makes Main call end after the tests and before the engines stop, for what tests of a package share. An error fails the
+// run. It is called before Main.
+func AtEnd(end func() error) { ends = append(ends, end) }
+
 // Main runs the tests of a package, ends what this package started, and returns the exit code for TestMain. Goroutines that
 // the tests left running turn success into failure; ignore lists those that are to be expected.
 func Main(m *testing.M, ignore ...goleak.Option) int {
 	code := m.Run()
+	for _, end := range ends {
+		if err := end(); err != nil {
+			fmt.Fprintln(os.Stderr, "testkit:", err)
+			code = max(code, 1)
+		}
+	}
 	for _, s := range servers {
 		if s.inst == nil {
 			continue

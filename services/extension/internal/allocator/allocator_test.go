@@ -277,6 +277,7 @@ func thousandSingles(t *testing.T, w *world, rs []*replica) {
 		conflicts += r.counter(t, "switchboard_extension_conflicts_total")
 	}
 	t.Logf("%v, etcd operations %v, conflicts %v", time.Since(start), ops, conflicts)
+	require.LessOrEqual(t, ops, 20.0)
 
 	// The 1,001st finds nothing, at any replica, until a number is given back, wherever its block is.
 	for i, r := range rs {

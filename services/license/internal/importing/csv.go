@@ -23,18 +23,20 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type reader struct {
 	csv *csv.Reader
 	// header are the columns by position, "" for those that are skipped.
-	header []string
-	rows   int
-	seen   seen
+	header  []string
+	rows    int
+	maxRows int
+	seen    seen
 }
 
-// newReader checks that file is text and reads its header.
-func newReader(file []byte) (*reader, error) {
+// newReader checks that file is text and reads its header. Of a file with more than maxRows rows next refuses the one too many
+// with BATCH_TOO_LARGE.
+func newReader(file []byte, maxRows int) (*reader, error) {
 	file = bytes.TrimPrefix(file, []byte("\uFEFF"))
 	if err := checkText(file); err != nil {
 		return nil, err
 	}
-	r := &reader{csv: csv.NewReader(bytes.NewReader(file)), seen: seen{}}
+	r := &reader{csv: csv.NewReader(bytes.NewReader(file)), maxRows: maxRows, seen: seen{}}
 	r.csv.FieldsPerRecord = -1 // a row with too many or too few cells is the row's fault alone
 	r.csv.TrimLeadingSpace = true
 	r.csv.ReuseRecord = true
@@ -163,9 +165,27 @@ func (r *reader) next() (model.ImportRow, error) {
 		if blank(cells) {
 			continue
 		}
-		r.rows++
+		if r.rows++; r.rows > r.maxRows {
+			return model.ImportRow{}, r.tooManyRows()
+		}
 		line, _ := r.csv.FieldPos(0)
 		return r.row(cells, line), nil
+	}
+}
+
+// tooManyRows counts what is left, without looking at it, and refuses.
+func (r *reader) tooManyRows() error {
+	for {
+		cells, err := r.csv.Read()
+		switch {
+		case errors.Is(err, io.EOF):
+			return errs.New(commonv1.Reason_BATCH_TOO_LARGE, "the file has %d rows, at most %d are taken: import several files", r.rows, r.maxRows).
+				With("limit", itoa(r.maxRows)).With("count", itoa(r.rows)).Violation("csv", "has too many rows")
+		case err != nil:
+			return syntaxError(err)
+		case !blank(cells):
+			r.rows++
+		}
 	}
 }
 

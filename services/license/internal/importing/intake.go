@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
@@ -63,7 +62,7 @@ func (im *Importer) Submit(ctx context.Context, req Request) (model.Import, erro
 
 // checkFile reads the whole file once without keeping anything, so that a file that is refused leaves no trace.
 func (im *Importer) checkFile(file []byte) error {
-	r, err := newReader(file)
+	r, err := newReader(file, im.cfg.MaxRows)
 	if err != nil {
 		return err
 	}
@@ -72,9 +71,6 @@ func (im *Importer) checkFile(file []byte) error {
 		switch {
 		case errors.Is(err, io.EOF) && r.rows == 0:
 			return errs.New(commonv1.Reason_BATCH_EMPTY, "the file has a header and no rows").Violation("csv", "has no rows")
-		case errors.Is(err, io.EOF) && r.rows > im.cfg.MaxRows:
-			return errs.New(commonv1.Reason_BATCH_TOO_LARGE, "the file has %d rows, at most %d are taken: import several files", r.rows, im.cfg.MaxRows).
-				With("limit", itoa(im.cfg.MaxRows)).With("count", itoa(r.rows)).Violation("csv", "has too many rows")
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -85,7 +81,7 @@ func (im *Importer) checkFile(file []byte) error {
 
 // upload writes the rows of a file that was checked, chunk by chunk, and starts the import.
 func (im *Importer) upload(ctx context.Context, id uuid.UUID, file []byte) error {
-	r, err := newReader(file)
+	r, err := newReader(file, im.cfg.MaxRows)
 	if err != nil {
 		return err
 	}
@@ -105,7 +101,7 @@ func (im *Importer) upload(ctx context.Context, id uuid.UUID, file []byte) error
 			counts.Warnings += boolInt(len(row.Warnings) > 0)
 			if row.Outcome == model.RowFailed {
 				counts.Failed++
-				first = firstErrors(first, &model.Import{}, []model.ImportRow{row})
+				first = firstErrors(first, []model.ImportRow{row})
 			}
 		}
 		if len(chunk) == cap(chunk) || !more {
@@ -133,7 +129,7 @@ func boolInt(b bool) int {
 }
 
 // firstErrors adds the refused of some rows to those that an operation shows, which stay in the order of rows.
-func firstErrors(first []*licensev1.ImportRow, m *model.Import, rows []model.ImportRow) []*licensev1.ImportRow {
+func firstErrors(first []*licensev1.ImportRow, rows []model.ImportRow) []*licensev1.ImportRow {
 	for i := range rows {
 		if rows[i].Outcome != model.RowFailed {
 			continue
@@ -145,21 +141,8 @@ func firstErrors(first []*licensev1.ImportRow, m *model.Import, rows []model.Imp
 		if at >= maxFirstErrors || at > 0 && int(first[at-1].GetRow()) == rows[i].Number {
 			continue
 		}
-		first = append(first[:at:at], append([]*licensev1.ImportRow{view.ImportRow(m.AccountID, &rows[i])}, first[at:]...)...)
+		first = append(first[:at:at], append([]*licensev1.ImportRow{view.ImportRow(uuid.Nil, &rows[i])}, first[at:]...)...)
 		first = first[:min(len(first), maxFirstErrors)]
 	}
 	return first
-}
-
-// equalErrors says whether two lists of refused rows are the same.
-func equalErrors(a, b []*licensev1.ImportRow) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !proto.Equal(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }

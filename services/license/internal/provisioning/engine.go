@@ -53,7 +53,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxBatch: 100, DriveTimeout: 20 * time.Second, Claim: 30 * time.Second,
 		ReconcileInterval: time.Second, ReconcileBatch: 20, OutboxInterval: time.Second, OutboxClaim: 15 * time.Second,
-		TrashTime: 30 * 24 * time.Hour, PurgeInterval: time.Minute,
+		TrashTime: 30 * 24 * time.Hour, PurgeInterval: 10 * time.Second,
 		ResendCooldown: time.Minute, PortalURL: "http://127.0.0.1:8080",
 	}
 }

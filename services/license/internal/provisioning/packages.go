@@ -111,14 +111,14 @@ func (op *assignPackage) finish(e *Engine, s *store.Saga, locked []model.PhoneUs
 func (e *Engine) AssignPackage(ctx context.Context, t Targets, pkg uuid.UUID, numbers [][]string) (*licensev1.BatchAssignPackageResponse, error) {
 	answer := &licensev1.BatchAssignPackageResponse{}
 	err := e.perform(ctx, t.request(&assignPackage{PackageID: pkg, PhoneNumbers: numbers}, requireActive), answer)
-	return answer, renameViolations(err, "phone_users")
+	return answer, e.requireLicence(ctx, t.Account, t.PhoneUsers, renameViolations(err, "phone_users"))
 }
 
 // PreviewAssignPackage says what AssignPackage would do.
 func (e *Engine) PreviewAssignPackage(ctx context.Context, t Targets, pkg uuid.UUID, numbers [][]string) (*licensev1.BatchAssignPackageResponse, error) {
 	ps, err := e.readTargets(ctx, &t, requireActive)
 	if err != nil {
-		return nil, err
+		return nil, e.requireLicence(ctx, t.Account, t.PhoneUsers, err)
 	}
 	held, err := e.numbering.AssignPackages(ctx, t.Account, pkg, t.PhoneUsers, numbers, true)
 	if err != nil {
@@ -146,7 +146,7 @@ func (e *Engine) readTargets(ctx context.Context, t *Targets, check func([]model
 	return ps, check(ps)
 }
 
-// assignNumbers gives one phone user direct numbers, or takes them.
+// changeNumbers gives one phone user direct numbers, or takes them.
 type changeNumbers struct {
 	PhoneNumbers []string      `json:"phoneNumbers"`
 	Take         bool          `json:"take,omitempty"`
@@ -194,7 +194,8 @@ func (e *Engine) AssignNumbers(ctx context.Context, t Targets, numbers []string)
 		}
 		return nil
 	}
-	return answer, e.perform(ctx, t.request(&changeNumbers{PhoneNumbers: numbers}, check), answer)
+	err := e.perform(ctx, t.request(&changeNumbers{PhoneNumbers: numbers}, check), answer)
+	return answer, e.requireLicence(ctx, t.Account, t.PhoneUsers, err)
 }
 
 // UnassignNumbers takes direct numbers that a phone user holds.
@@ -211,7 +212,8 @@ func (e *Engine) UnassignNumbers(ctx context.Context, t Targets, numbers []strin
 	}
 	op := &changeNumbers{PhoneNumbers: numbers, Take: true, Quarantine: account.Policy.PhoneNumberQuarantine}
 	answer := &licensev1.PhoneUser{}
-	return answer, e.perform(ctx, t.request(op, check), answer)
+	err = e.perform(ctx, t.request(op, check), answer)
+	return answer, e.requireLicence(ctx, t.Account, t.PhoneUsers, err)
 }
 
 func requireHeld(p *model.PhoneUser, numbers []string) error {

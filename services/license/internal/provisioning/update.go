@@ -35,9 +35,16 @@ type Update struct {
 
 // Update carries out an update. Extension and site change together or not at all, and with them the settings.
 func (e *Engine) Update(ctx context.Context, u Update) (*licensev1.PhoneUser, error) {
-	if u.Extension == nil && u.SiteID == nil {
-		return e.updateRecord(ctx, u)
+	update := e.updateRecord
+	if u.Extension != nil || u.SiteID != nil {
+		update = e.moveTo
 	}
+	answer, err := update(ctx, u)
+	return answer, e.requireLicence(ctx, u.Account, []uuid.UUID{u.PhoneUser}, err)
+}
+
+// moveTo changes extension, site or both.
+func (e *Engine) moveTo(ctx context.Context, u Update) (*licensev1.PhoneUser, error) {
 	account, err := e.store.GetAccount(ctx, u.Account)
 	if err != nil {
 		return nil, err

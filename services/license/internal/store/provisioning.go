@@ -45,6 +45,9 @@ type Provisioning interface {
 	// first.
 	DuePhoneUsers(ctx context.Context, now time.Time, limit int) ([]model.PhoneUser, error)
 
+	// RemovedPhoneUsers returns those of the ids that were phone users and are not any more.
+	RemovedPhoneUsers(ctx context.Context, account uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]bool, error)
+
 	// CountSagas counts the unfinished sagas and says when the oldest began (zero without any), for metrics.
 	CountSagas(ctx context.Context) (count int, oldest time.Time, err error)
 }

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,8 +52,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Outcomes that could not be written down before the process ended; a mail among them may go out twice.",
 		}),
 	}
-	if reg != nil {
-		reg.MustRegister(m.deliveries, m.smtpSeconds, m.delay, m.queued, m.oldest, m.unrecorded)
-	}
+	m.deliveries, m.smtpSeconds, m.delay = register(reg, m.deliveries), register(reg, m.smtpSeconds), register(reg, m.delay)
+	m.queued, m.oldest, m.unrecorded = register(reg, m.queued), register(reg, m.oldest), register(reg, m.unrecorded)
 	return m
+}
+
+// register registers c, or returns the one that is there: replicas in one process share their metrics.
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) C {
+	if reg == nil {
+		return c
+	}
+	var there prometheus.AlreadyRegisteredError
+	if err := reg.Register(c); errors.As(err, &there) {
+		if old, ok := there.ExistingCollector.(C); ok {
+			return old
+		}
+	}
+	return c
 }

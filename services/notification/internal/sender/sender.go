@@ -18,6 +18,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/notification/internal/message"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtp"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/store"
+	"github.com/switchboard-phone/switchboard/services/platform/faults"
 )
 
 // recordTimeout is how long the recorder tries to write down the last outcomes when the service ends.
@@ -31,7 +32,12 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Name tells this process from others in the notes of attempts.
 	Name string
+	// Faults is asked around every delivery, at the point DeliverPoint.
+	Faults faults.Injector
 }
+
+// DeliverPoint is the fault point around handing one mail to the mail server.
+const DeliverPoint = "notification.Deliver"
 
 // Sender sends mails. Run it once.
 type Sender struct {
@@ -40,6 +46,7 @@ type Sender struct {
 	cfg     Config
 	retry   message.RetryPolicy
 	name    string
+	faults  faults.Injector
 	log     *slog.Logger
 	metrics *metrics
 
@@ -68,7 +75,7 @@ func New(queue store.Queue, client *smtp.Client, cfg Config, opts Options) (*Sen
 		opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
 	return &Sender{
-		queue: queue, client: client, cfg: cfg, retry: cfg.Retry(), name: opts.Name, log: opts.Logger,
+		queue: queue, client: client, cfg: cfg, retry: cfg.Retry(), name: opts.Name, faults: opts.Faults, log: opts.Logger,
 		metrics: newMetrics(opts.Registerer),
 		wake:    make(chan struct{}, 1), taken: make(chan struct{}, 1),
 		jobs: make(chan job, cfg.Batch), results: make(chan result, cfg.Batch),

@@ -3,13 +3,13 @@ package sender
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
 	"github.com/switchboard-phone/switchboard/services/notification/internal/message"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtp"
+	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -69,13 +69,16 @@ func (s *Sender) deliver(ctx context.Context, conn *smtp.Conn, j job) (err error
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.ErrorContext(ctx, "panic while sending", append(label(j.Claim), "panic", p, "stack", string(debug.Stack()))...)
-			err = fmt.Errorf("internal error")
+			err = errors.New("internal error")
 		}
 	}()
-	return conn.Deliver(ctx, smtp.Mail{
+	if err := faults.Before(ctx, s.faults, DeliverPoint); err != nil {
+		return err
+	}
+	return faults.After(ctx, s.faults, DeliverPoint, conn.Deliver(ctx, smtp.Mail{
 		ID: j.ID.String(), Date: j.CreateTime, Recipient: j.Recipient, Name: j.DisplayName,
 		Subject: j.Subject, Text: j.MailText, HTML: j.MailHTML,
-	})
+	}))
 }
 
 // judge says what a try means for the message, and for whether the mail server can be reached.

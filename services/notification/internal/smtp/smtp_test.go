@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -262,13 +263,12 @@ func TestDeliver_staleConnection(t *testing.T) {
 			server := smtptest.Start(t, smtptest.Options{})
 			conn := newConn(t, config(server.Addr))
 			require.NoError(t, conn.Deliver(t.Context(), newMail()))
-			first := true
+			var done atomic.Bool
 			server.Set(smtptest.Hooks{From: func(c *gosmtp.Conn, _ string) error {
-				if first {
-					first = false
-					return hang(c)
+				if done.Swap(true) {
+					return nil
 				}
-				return nil
+				return hang(c)
 			}})
 			require.NoError(t, conn.Deliver(t.Context(), newMail()))
 			require.Len(t, server.Mails(), 2)

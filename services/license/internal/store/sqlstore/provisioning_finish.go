@@ -253,6 +253,20 @@ func (s *Store) DuePhoneUsers(ctx context.Context, now time.Time, limit int) ([]
 	return due, err
 }
 
+// RemovedPhoneUsers implements store.Provisioning: the account log knows everybody there ever was.
+func (s *Store) RemovedPhoneUsers(ctx context.Context, account uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+	removed := map[uuid.UUID]bool{}
+	err := s.db.Do(ctx, "license.RemovedPhoneUsers", func(ctx context.Context, q crdb.Querier) error {
+		rows, err := q.Query(ctx, `SELECT DISTINCT l.phone_user_id FROM account_log AS l
+			WHERE l.account_id = $1 AND l.phone_user_id = ANY($2::UUID[]) AND l.kind IN ('REMOVED', 'PURGED')`, account, ids)
+		if err != nil {
+			return err
+		}
+		return collectSet(removed)(rows)
+	})
+	return removed, err
+}
+
 // CountSagas implements store.Provisioning.
 func (s *Store) CountSagas(ctx context.Context) (int, time.Time, error) {
 	return s.countOldest(ctx, "license.CountSagas", `SELECT count(*), min(create_time) FROM sagas`)
