@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
@@ -136,6 +137,7 @@ func (a answer) refused(t *testing.T) refusal {
 	dec := json.NewDecoder(strings.NewReader(a.body))
 	dec.DisallowUnknownFields()
 	require.NoError(t, dec.Decode(&r), a.body)
+	require.False(t, dec.More(), "there is more after the refusal: %s", a.body)
 	require.NotZero(t, r.Code, a.body)
 	return r
 }
@@ -200,6 +202,7 @@ func (f *fakeLicense) record(ctx context.Context, request proto.Message) error {
 		select {
 		case <-f.block:
 		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
 		}
 	}
 	f.mu.Lock()

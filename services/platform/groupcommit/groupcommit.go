@@ -109,6 +109,16 @@ func (g *Group[K, Q, R]) Do(ctx context.Context, key K, q Q) (R, error) {
 	}
 }
 
+// Waiting says how many requests wait for key now, those under way not counted.
+func (g *Group[K, Q, R]) Waiting(key K) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if q := g.queues[key]; q != nil {
+		return len(q.waiting)
+	}
+	return 0
+}
+
 // Close refuses further requests, waits for those accepted to be carried out and returns. When ctx ends first, the runs under
 // way have their context ended, and Close returns the error of ctx once they are back.
 func (g *Group[K, Q, R]) Close(ctx context.Context) error {

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
+	"sync"
 
 	"go.etcd.io/etcd/api/v3/version"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -33,8 +33,10 @@ type Instance struct {
 	// Version is etcd's version.
 	Version string
 
-	etcd *embed.Etcd
-	temp string
+	etcd    *embed.Etcd
+	temp    string
+	stopped sync.Once
+	stopErr error
 }
 
 // Start runs an etcd and returns once it serves, or when ctx ends. The caller stops it.
@@ -88,20 +90,15 @@ func config(dir string, opts Options) *embed.Config {
 
 // Stop ends it and waits. It may be called more than once.
 func (i *Instance) Stop() error {
-	if i.etcd != nil {
-		// A graceful stop waits for watchers and lease streams to go; clients that stay would hold it up for ever.
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
+	i.stopped.Do(func() {
+		if i.etcd != nil {
+			// The server first, which ends watches and lease streams: a graceful end would wait for their clients to go.
+			i.etcd.Server.Stop()
 			i.etcd.Close()
-		}()
-		select {
-		case <-done:
-		case <-time.After(10 * time.Second):
-			return errors.New("local etcd: it does not stop")
 		}
-	}
-	return i.remove()
+		i.stopErr = i.remove()
+	})
+	return i.stopErr
 }
 
 func (i *Instance) remove() error {

@@ -1,8 +1,10 @@
 package allocator_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"testing"
@@ -76,7 +78,7 @@ func (w *world) replica(t *testing.T, opts ...option) *replica {
 	r := &replica{metrics: prometheus.NewRegistry(), faults: &faults.Script{}, stopSession: func() {}}
 	db := w.engine.Open(t, w.url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = r.faults })
 	r.store = sqlstore.New(db)
-	deps := allocator.Deps{Store: r.store, Reserved: set.reserved, Registerer: r.metrics}
+	deps := allocator.Deps{Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Store: r.store, Reserved: set.reserved, Registerer: r.metrics}
 	if w.clock != nil {
 		deps.Clock = w.clock
 	}
@@ -94,6 +96,14 @@ func (w *world) replica(t *testing.T, opts ...option) *replica {
 		require.NoError(t, r.Close(ctx))
 	})
 	return r
+}
+
+// testWriter sends logs to the test.
+type testWriter struct{ testing.TB }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.Logf("%s", bytes.TrimSpace(b))
+	return len(b), nil
 }
 
 // startLeasing opens a session in etcd and waits for it.

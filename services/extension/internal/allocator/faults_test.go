@@ -3,6 +3,8 @@ package allocator_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -26,6 +28,7 @@ func TestExecutedThenFailed(t *testing.T) {
 		ctx := t.Context()
 		r := w.replica(t, opts...)
 		w.newRange(t, r, "100", "399")
+		wish := 300
 		for _, lost := range []error{errLost, &crdb.AmbiguousError{Op: "test", Err: errLost}} {
 			for _, op := range []string{"extension.Allocate", "extension.AllocateChecked"} {
 				req := w.wish("", "", "")
@@ -41,7 +44,8 @@ func TestExecutedThenFailed(t *testing.T) {
 					require.Equal(t, first, again)
 				}
 				r.faults.FailAfter("extension.Swap", r.faults.Hits("extension.Swap")+1, lost)
-				swap := allocator.SwapRequest{Account: w.account, Site: w.site, Owner: req.Items[0].Owner, Wish: "3" + again[0].Number.String()[1:]}
+				swap := allocator.SwapRequest{Account: w.account, Site: w.site, Owner: req.Items[0].Owner, Wish: strconv.Itoa(wish)}
+				wish++
 				now, _, err := r.Swap(ctx, swap)
 				if crdb.IsAmbiguous(lost) {
 					require.NoError(t, err)
@@ -69,22 +73,14 @@ func TestFailuresUnderLoad(t *testing.T) {
 		rs := []*replica{w.replica(t, opts...), w.replica(t, opts...)}
 		w.newRange(t, rs[0], "1000", "1399")
 		for _, r := range rs {
-			var mu sync.Mutex
-			n := 0
-			sometimes := func(every int) bool {
-				mu.Lock()
-				defer mu.Unlock()
-				n++
-				return n%every == 0
-			}
 			r.faults.DoBefore(faults.Any, faults.Every, func(context.Context) error {
-				if sometimes(7) {
+				if rand.IntN(10) == 0 {
 					return errors.New("not done")
 				}
 				return nil
 			})
 			r.faults.DoAfter(faults.Any, faults.Every, func(_ context.Context, err error) error {
-				if err == nil && sometimes(5) {
+				if err == nil && rand.IntN(10) == 0 {
 					return errLost
 				}
 				return err

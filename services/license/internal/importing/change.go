@@ -28,13 +28,10 @@ func (c *chunk) carryOutChanges(ctx context.Context) {
 		}
 		return
 	}
-	for _, it := range items {
-		it.row.Changing = true
-	}
 	c.checkHoldings(ctx)
-	c.changeRecords(ctx)
-	c.changePackages(ctx)
-	c.changeNumbers(ctx)
+	for _, p := range c.parts() {
+		c.changePart(ctx, p)
+	}
 	for _, it := range items {
 		if it.open() {
 			it.done(model.RowUpdated, it.live.ID)
@@ -42,19 +39,86 @@ func (c *chunk) carryOutChanges(ctx context.Context) {
 	}
 }
 
-// part carries out the part of changes that want picks, in batches of at most size by key; forget takes it off the list.
-func (c *chunk) part(ctx context.Context, size int, want func(ch *change) bool, key func(it *item) string,
-	call func(ctx context.Context, items []*item) error, forget func(ch *change),
-) {
-	items := c.open(func(it *item) bool { return it.live != nil && want(&it.change) })
-	s := &step{c: c, call: call, preview: c.previewHolding, succeed: func(it *item) {
-		forget(&it.change)
+// part is a part of changes that is carried out by one kind of operation.
+type part struct {
+	// want says whether there is such a part in a change, forget takes it off the list.
+	want   func(ch *change) bool
+	forget func(ch *change)
+	// call is the operation, for at most size items with the same key.
+	call    func(ctx context.Context, items []*item) error
+	size    int
+	key     func(it *item) string
+	preview func(ctx context.Context, it *item) error
+}
+
+func (c *chunk) changePart(ctx context.Context, p part) {
+	items := c.open(func(it *item) bool { return it.live != nil && p.want(&it.change) })
+	s := &step{c: c, call: p.call, preview: p.preview, succeed: func(it *item) {
+		p.forget(&it.change)
 		it.changed = true
 	}}
-	s.run(ctx, batches(group(items, key), size))
+	s.run(ctx, batches(group(items, p.key), p.size))
 }
 
 func together(*item) string { return "" }
+
+// parts are all parts, in the order in which they are carried out. Numbers are given before others are taken, so that a refusal
+// leaves the phone user those it has.
+func (c *chunk) parts() []part {
+	forgetPackage := func(ch *change) { ch.packageID, ch.add = nil, nil }
+	return []part{{
+		want:   (*change).record,
+		forget: func(ch *change) { ch.site, ch.extension, ch.settings = nil, nil, nil },
+		call:   c.changeRecord, size: 1, key: together,
+	}, {
+		want:   func(ch *change) bool { return ch.packageID != nil && *ch.packageID == uuid.Nil },
+		forget: forgetPackage,
+		call: func(ctx context.Context, items []*item) error {
+			_, err := c.Engine.RemovePackages(ctx, c.targets(items))
+			return err
+		}, size: c.cfg.Batch, key: together,
+	}, {
+		want:   func(ch *change) bool { return ch.packageID != nil },
+		forget: forgetPackage,
+		call:   c.changePackage, size: c.cfg.Batch, key: func(it *item) string { return it.change.packageID.String() },
+		preview: c.previewHolding,
+	}, {
+		want:   func(ch *change) bool { return len(ch.add) > 0 },
+		forget: func(ch *change) { ch.add = nil },
+		call: func(ctx context.Context, items []*item) error {
+			_, err := c.Engine.AssignNumbers(ctx, c.targets(items), items[0].change.add)
+			return err
+		}, size: 1, key: together,
+	}, {
+		want:   func(ch *change) bool { return len(ch.take) > 0 },
+		forget: func(ch *change) { ch.take = nil },
+		call: func(ctx context.Context, items []*item) error {
+			_, err := c.Engine.UnassignNumbers(ctx, c.targets(items), items[0].change.take)
+			return err
+		}, size: 1, key: together,
+	}}
+}
+
+func (c *chunk) changeRecord(ctx context.Context, items []*item) error {
+	ch := &items[0].change
+	u := provisioning.Update{
+		Account: c.m.AccountID, Caller: caller(c.m), PhoneUser: items[0].live.ID, SiteID: ch.site, Extension: ch.extension,
+	}
+	if ch.settings != nil {
+		u.Settings = func(*licensev1.Settings) *licensev1.Settings { return ch.settings }
+	}
+	_, err := c.Engine.Update(ctx, u)
+	return err
+}
+
+func (c *chunk) changePackage(ctx context.Context, items []*item) error {
+	numbers := make([][]string, len(items))
+	for i, it := range items {
+		numbers[i] = it.change.add
+	}
+	_, err := c.Engine.AssignPackage(ctx, c.targets(items), *items[0].change.packageID, numbers)
+	return err
+}
 
 // checkHoldings refuses rows whose package or numbers are not to be had, before anything else of them is done.
 func (c *chunk) checkHoldings(ctx context.Context) {
@@ -71,51 +135,6 @@ func (c *chunk) checkHoldings(ctx context.Context) {
 func (c *chunk) previewHolding(ctx context.Context, it *item) error {
 	_, err := c.Numbering.AssignPackages(ctx, c.m.AccountID, *it.change.packageID, []uuid.UUID{it.live.ID}, [][]string{it.change.add}, true)
 	return err
-}
-
-func (c *chunk) changeRecords(ctx context.Context) {
-	c.part(ctx, 1, (*change).record, together, func(ctx context.Context, items []*item) error {
-		ch := &items[0].change
-		u := provisioning.Update{
-			Account: c.m.AccountID, Caller: caller(c.m), PhoneUser: items[0].live.ID, SiteID: ch.site, Extension: ch.extension,
-		}
-		if ch.settings != nil {
-			u.Settings = func(*licensev1.Settings) *licensev1.Settings { return ch.settings }
-		}
-		_, err := c.Engine.Update(ctx, u)
-		return err
-	}, func(ch *change) { ch.site, ch.extension, ch.settings = nil, nil, nil })
-}
-
-func (c *chunk) changePackages(ctx context.Context) {
-	forget := func(ch *change) { ch.packageID, ch.add = nil, nil }
-	c.part(ctx, c.cfg.Batch, func(ch *change) bool { return ch.packageID != nil && *ch.packageID == uuid.Nil }, together,
-		func(ctx context.Context, items []*item) error {
-			_, err := c.Engine.RemovePackages(ctx, c.targets(items))
-			return err
-		}, forget)
-	c.part(ctx, c.cfg.Batch, func(ch *change) bool { return ch.packageID != nil },
-		func(it *item) string { return it.change.packageID.String() },
-		func(ctx context.Context, items []*item) error {
-			numbers := make([][]string, len(items))
-			for i, it := range items {
-				numbers[i] = it.change.add
-			}
-			_, err := c.Engine.AssignPackage(ctx, c.targets(items), *items[0].change.packageID, numbers)
-			return err
-		}, forget)
-}
-
-// changeNumbers gives numbers before it takes others, so that a refusal leaves the phone user those it has.
-func (c *chunk) changeNumbers(ctx context.Context) {
-	c.part(ctx, 1, func(ch *change) bool { return len(ch.add) > 0 }, together, func(ctx context.Context, items []*item) error {
-		_, err := c.Engine.AssignNumbers(ctx, c.targets(items), items[0].change.add)
-		return err
-	}, func(ch *change) { ch.add = nil })
-	c.part(ctx, 1, func(ch *change) bool { return len(ch.take) > 0 }, together, func(ctx context.Context, items []*item) error {
-		_, err := c.Engine.UnassignNumbers(ctx, c.targets(items), items[0].change.take)
-		return err
-	}, func(ch *change) { ch.take = nil })
 }
 
 func (c *chunk) targets(items []*item) provisioning.Targets {

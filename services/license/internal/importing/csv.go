@@ -92,6 +92,9 @@ func syntaxError(err error) error {
 	if !errors.As(err, &at) {
 		return csvInvalid("the file cannot be read as CSV").Wrap(err)
 	}
+	if at.StartLine != at.Line { // the rest of the file was taken for one cell
+		return csvInvalid("line %d: a quote that is opened in this row is not closed", at.StartLine).With("line", itoa(at.StartLine)).Wrap(err)
+	}
 	what := "a quote inside a cell: put the whole cell in quotes and double those inside"
 	if errors.Is(err, csv.ErrQuote) {
 		what = "a quote is not closed, or text follows the closing one"

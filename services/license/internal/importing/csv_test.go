@@ -118,7 +118,8 @@ func TestFileRefused(t *testing.T) {
 		"NUL":                 {"email\nana\x00@example.com\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "2", "column": "4"}, "NUL"},
 		"CR alone":            {"email\rana@example.com\r", commonv1.Reason_CSV_INVALID, nil, "CR alone"},
 		"quote inside":        {"email\nana\"@example.com\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "2", "column": "4"}, "quote inside"},
-		"quote not closed":    {"email\n\"ana@example.com\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "3", "column": "1"}, "not closed"},
+		"quote not closed":    {"email\n\"ana@example.com\nbea@example.com\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "2"}, "not closed"},
+		"text after a quote":  {"email\n\"ana\"@example.com\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "2", "column": "5"}, "follows the closing one"},
 		"too many rows": {
 			"room\n" + strings.Repeat("x\n", 1500), commonv1.Reason_BATCH_TOO_LARGE, map[string]string{"limit": "1000", "count": "1500"}, "1500 rows",
 		},
@@ -206,7 +207,7 @@ func TestClosest(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"extention": "extension", "phoneNumbers": "phone_numbers", "phone number": "phone_numbers", "mail": "email", "rom": "room",
-		"templat": "template", "paket": "package", "name": "", "": "", "extension number": "",
+		"templat": "template", "packge": "package", "name": "", "": "", "extension number": "",
 	} {
 		require.Equal(t, want, closest(text, columns), text)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -19,7 +20,7 @@ type step struct {
 	// call is the operation; when it succeeds, succeed says what that means for each item.
 	call    func(ctx context.Context, items []*item) error
 	succeed func(it *item)
-	// preview asks what the call would say about one item alone, without doing it; nil where calls are for one item anyhow.
+	// preview asks what the call would say about one item alone, without doing it; nil to go by what is said of it in the refusal.
 	preview func(ctx context.Context, it *item) error
 	// full are the things that turned out to be used up: later items that need one are refused without asking again.
 	full map[string]error
@@ -103,11 +104,23 @@ func (s *step) takeOut(ctx context.Context, batch []*item, refusal *errs.Error) 
 			it.leave(refusal)
 		case n == 0: // the refusal as a whole speaks of the first one
 			it.refuse(refusal)
+		case s.preview == nil:
+			it.refuse(errs.New(refusal.Reason(), "%s", said(refusal, i)))
 		default:
 			s.ask(ctx, it, refusal)
 		}
 	}
 	return slices.DeleteFunc(batch, func(it *item) bool { return !it.open() })
+}
+
+// said is what a refusal says of the i-th item.
+func said(refusal *errs.Error, i int) string {
+	for _, v := range refusal.Violations() {
+		if strings.Contains(v.GetField(), "["+itoa(i)+"]") && v.GetDescription() != "" {
+			return v.GetDescription()
+		}
+	}
+	return refusal.Message()
 }
 
 // ask finds out the refusal of one item among several. One that is not refused alone is tried again, once.

@@ -11,5 +11,6 @@ type Store interface {
 	Provisioning
 	Outbox
 	PhoneUserWriter
+	Imports
 	PhoneRecords
 }

@@ -39,7 +39,7 @@ type bundle struct {
 	sender  sender.Config
 }
 
-func setup(t *testing.T, e testkit.Engine) *bundle {
+func setup(t testing.TB, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{engine: e, url: e.NewURL(t, migrations.FS), server: smtptest.Start(t, smtptest.Options{}), account: uuid.New()}
 	b.store = sqlstore.New(e.Open(t, b.url))
@@ -51,9 +51,9 @@ func setup(t *testing.T, e testkit.Engine) *bundle {
 	return b
 }
 
-// shortClaims makes claims run out within about a second.
+// shortClaims makes claims run out within a few seconds.
 func (b *bundle) shortClaims() {
-	b.sender.ClaimWindow, b.smtp.DialTimeout, b.smtp.SendTimeout = 200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+	b.sender.ClaimWindow, b.smtp.DialTimeout, b.smtp.SendTimeout = 500*time.Millisecond, time.Second, time.Second
 }
 
 // running is a sender at work.
@@ -64,7 +64,7 @@ type running struct {
 }
 
 // start starts a sender with a database pool of its own, as another process would have; it ends with the test.
-func (b *bundle) start(t *testing.T, inj faults.Injector) running {
+func (b *bundle) start(t testing.TB, inj faults.Injector) running {
 	t.Helper()
 	store := sqlstore.New(b.engine.Open(t, b.url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = inj }))
 	client, err := smtp.NewClient(b.smtp)
@@ -88,7 +88,7 @@ func (b *bundle) start(t *testing.T, inj faults.Injector) running {
 }
 
 // enqueue puts n messages to different people into the queue.
-func (b *bundle) enqueue(t *testing.T, n int) []message.Key {
+func (b *bundle) enqueue(t testing.TB, n int) []message.Key {
 	t.Helper()
 	var keys []message.Key
 	var messages []message.New
@@ -115,7 +115,7 @@ func (b *bundle) get(t *testing.T, key message.Key) (message.Message, []message.
 }
 
 // await waits until all messages are in the state.
-func (b *bundle) await(t *testing.T, keys []message.Key, want message.State) {
+func (b *bundle) await(t testing.TB, keys []message.Key, want message.State) {
 	t.Helper()
 	next := 0
 	testkit.Eventually(t, patience, func() error {
@@ -178,7 +178,7 @@ func TestSender_sendsEachOnce(t *testing.T) {
 	})
 }
 
-func TestSender_finds_what_others_enqueued(t *testing.T) {
+func TestSender_findsWhatOthersEnqueued(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		b := setup(t, e)
@@ -214,7 +214,7 @@ func TestSender_stopsInOrder(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		b := setup(t, e)
-		b.sender.Concurrency = 2
+		b.sender.Concurrency, b.sender.StopTimeout = 2, patience
 		begun, release := make(chan struct{}, 100), make(chan struct{})
 		b.server.Set(smtptest.Hooks{Accept: blockUntil(begun, release)})
 		keys := b.enqueue(t, 20)

@@ -114,7 +114,7 @@ func Open(s Snapshot, now time.Time) *Ledger {
 
 // Holding returns what an owner of the scope holds now. Numbers are in the order assigned.
 func (l *Ledger) Holding(owner uuid.UUID) Holding {
-	h := Holding{Owner: owner, Package: l.held[owner], Numbers: slices.Clone(l.owned[owner])}
+	h := Holding{Owner: owner, Package: l.held[owner], Numbers: append([]string(nil), l.owned[owner]...)}
 	h.PackageState = l.states[h.Package]
 	return h
 }

@@ -169,7 +169,7 @@ func write(ctx context.Context, tx pgx.Tx, account uuid.UUID, c books.Changes, n
 		b.Queue(`DELETE FROM package_assignments WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, c.Dropped)
 	}
 	if len(c.Numbers) > 0 {
-		queueNumberChanges(&b, account, c.Numbers)
+		queueNumberChanges(&b, account, c.Numbers, now)
 	}
 	return broken(tx.SendBatch(ctx, &b).Close())
 }
@@ -185,9 +185,8 @@ func queueSeatChanges(b *pgx.Batch, account uuid.UUID, seats map[uuid.UUID]int64
 		by[i] = seats[id]
 	}
 	b.Queue(`
-		UPDATE package_seats AS s SET assigned = s.assigned + d.by
-		FROM (SELECT unnest($2::UUID[]) AS package_id, unnest($3::INT8[]) AS by) AS d
-		WHERE s.account_id = $1 AND s.package_id = d.package_id`, account, ids, by).Exec(expectRows(len(ids)))
+		UPDATE package_seats SET assigned = assigned + ($3::INT8[])[array_position($2::UUID[], package_id)]
+		WHERE account_id = $1 AND package_id = ANY($2::UUID[])`, account, ids, by).Exec(expectRows(len(ids)))
 }
 
 func queueHeld(b *pgx.Batch, account uuid.UUID, held []books.HolderRow, now time.Time) {
@@ -202,7 +201,9 @@ func queueHeld(b *pgx.Batch, account uuid.UUID, held []books.HolderRow, now time
 		account, owners, packages, now).Exec(expectRows(len(held)))
 }
 
-func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberRow) {
+// queueNumberChanges updates numbers that are there. It is written as an INSERT, all of whose rows are in conflict, because
+// CockroachDB 20.1 takes arrays of arguments apart in the select list of an INSERT only, not in an UPDATE's FROM.
+func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberRow, now time.Time) {
 	n := len(changed)
 	numbers, states, positions := make([]string, n), make([]string, n), make([]int64, n)
 	owners, until := make([]*uuid.UUID, n), make([]*time.Time, n)
@@ -217,12 +218,11 @@ func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberR
 		}
 	}
 	b.Queue(`
-		UPDATE phone_numbers AS p SET state = d.state, owner_id = d.owner_id, position = d.position, quarantine_until = d.until
-		FROM (
-			SELECT unnest($2::TEXT[]) AS number, unnest($3::TEXT[]) AS state, unnest($4::UUID[]) AS owner_id,
-				unnest($5::INT8[]) AS position, unnest($6::TIMESTAMPTZ[]) AS until
-		) AS d
-		WHERE p.account_id = $1 AND p.number = d.number`, account, numbers, states, owners, positions, until).Exec(expectRows(n))
+		INSERT INTO phone_numbers (account_id, number, state, owner_id, position, quarantine_until, create_time)
+		SELECT $1::UUID, unnest($2::TEXT[]), unnest($3::TEXT[]), unnest($4::UUID[]), unnest($5::INT8[]), unnest($6::TIMESTAMPTZ[]), $7::TIMESTAMPTZ
+		ON CONFLICT (account_id, number) DO UPDATE SET
+			state = excluded.state, owner_id = excluded.owner_id, position = excluded.position, quarantine_until = excluded.quarantine_until`,
+		account, numbers, states, owners, positions, until, now).Exec(expectRows(n))
 }
 
 // expectRows fails a statement of a batch that did not touch the rows that were read before.

@@ -95,7 +95,7 @@ func (s *Store) DeleteNumbers(ctx context.Context, account uuid.UUID, numbers []
 
 // numberColumns are the columns of a filter's fields; $2 is the present time.
 var numberColumns = filter.Columns{
-	store.NumberState: `(CASE WHEN state = 'QUARANTINED' AND quarantine_until <= $2 THEN 'AVAILABLE' ELSE state END)`,
+	store.NumberState: `(CASE WHEN state = 'QUARANTINED' AND quarantine_until <= $2::TIMESTAMPTZ THEN 'AVAILABLE' ELSE state END)`,
 	store.NumberOwner: `owner_id`,
 }
 

@@ -50,7 +50,7 @@ func testAssignPackageRefused(t *testing.T, s store.Store) {
 		{Owner: o[1], Numbers: []string{n[1], n[0]}}, {Owner: o[0], Numbers: n[:1]}, {Owner: o[2], Numbers: []string{"+15559999999"}},
 	}})
 	require.Equal(t, books.NumberNotAvailable, r.Kind)
-	require.Equal(t, []books.Item{{0, 1, n[0]}, {2, 0, "+15559999999"}}, r.Items)
+	require.Equal(t, []books.Item{{Owner: 0, Index: 1, Number: n[0]}, {Owner: 2, Index: 0, Number: "+15559999999"}}, r.Items)
 
 	require.Equal(t, int64(1), f.assigned(p))
 	for _, h := range f.read(o[1:]...) {

@@ -92,7 +92,7 @@ func testListNumbers(t *testing.T, s store.Store) {
 	require.NoError(t, s.CreateNumbers(t.Context(), f.account, []string{"+441632960555"}, noon))
 	ada, bob := newID(t), newID(t)
 	p := f.pkg("P", 5)
-	f.do(books.AssignPackage{Package: p, Wants: []books.Want{{ada, n[:2]}, {bob, n[2:3]}}})
+	f.do(books.AssignPackage{Package: p, Wants: []books.Want{{Owner: ada, Numbers: n[:2]}, {Owner: bob, Numbers: n[2:3]}}})
 	f.do(books.UnassignNumbers{Want: books.Want{Owner: ada, Numbers: n[1:2]}, Quarantine: time.Hour})
 
 	schema := filter.New(map[string]filter.Field{
@@ -141,7 +141,7 @@ func testQuarantineEndsByItself(t *testing.T, s store.Store) {
 	ada, bob := newID(t), newID(t)
 	p := f.pkg("P", 5)
 	take := func(owner uuid.UUID) books.AssignPackage {
-		return books.AssignPackage{Package: p, Wants: []books.Want{{owner, n}}}
+		return books.AssignPackage{Package: p, Wants: []books.Want{{Owner: owner, Numbers: n}}}
 	}
 	f.do(take(ada))
 	f.do(books.Remove{Owners: []uuid.UUID{ada}, Quarantine: time.Hour})

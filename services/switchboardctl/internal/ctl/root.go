@@ -1,0 +1,139 @@
+// Package ctl holds the commands of switchboardctl.
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+)
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// app is what all commands share.
+type app struct {
+	Streams
+	server, caFile, account, token, tokenFile, output string
+	timeout                                           time.Duration
+	conn                                              *grpc.ClientConn
+}
+
+// Run runs one command line and returns the exit code (see exitCode).
+func Run(ctx context.Context, args []string, streams Streams) int {
+	a := &app{Streams: streams}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if a.conn != nil {
+		err = errors.Join(err, a.conn.Close())
+	}
+	if err != nil {
+		a.explain(err)
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "switchboardctl",
+		Short: "Administer phone users",
+		Long: `Administer phone users: assign licences, import files, list, trash, restore and remove, and read the account log.
+
+It speaks gRPC to the license service. Each flag can also be set by an environment variable:
+  SWITCHBOARDCTL_SERVER, SWITCHBOARDCTL_CA_FILE, SWITCHBOARDCTL_ACCOUNT, SWITCHBOARDCTL_TOKEN, SWITCHBOARDCTL_TOKEN_FILE
+
+Exit codes:
+  0  done
+  1  the command line is wrong
+  2  refused: the message says why and what to do
+  3  something named does not exist
+  4  no token, or not allowed
+  5  not now: repeat the command, with the same --request-id where there is one
+  6  an import ended, and some rows were refused
+  7  a fault`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	f := root.PersistentFlags()
+	f.StringVar(&a.server, "server", env("SERVER", "127.0.0.1:8443"), "address of the license service, host:port")
+	f.StringVar(&a.caFile, "ca-file", env("CA_FILE", ""), "certificate authority of the service; without one plain text is spoken")
+	f.StringVarP(&a.account, "account", "a", env("ACCOUNT", ""), "the account, accounts/… or its id")
+	f.StringVar(&a.tokenFile, "token-file", env("TOKEN_FILE", ""), "file with the bearer token")
+	f.StringVarP(&a.output, "output", "o", "table", "table or json")
+	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long a call may take; imports are followed as long as they run")
+	a.token = env("TOKEN", "") // no flag: command lines are seen by others
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	root.AddCommand(a.assign(), a.list(), a.trash(), a.restore(), a.remove(), a.log(), a.importFile())
+	return root
+}
+
+func env(name, fallback string) string {
+	if v := os.Getenv("SWITCHBOARDCTL_" + name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+// parent is the account's resource name.
+func (a *app) parent() (string, error) {
+	if a.account == "" {
+		return "", usageError{errors.New("which account? Give --account or SWITCHBOARDCTL_ACCOUNT")}
+	}
+	if a.output != "table" && a.output != "json" {
+		return "", usageError{fmt.Errorf("--output is %q, and takes table or json", a.output)}
+	}
+	return "accounts/" + strings.TrimPrefix(a.account, "accounts/"), nil
+}
+
+// connect opens the connection on first use.
+func (a *app) connect() (*grpc.ClientConn, error) {
+	if a.conn != nil {
+		return a.conn, nil
+	}
+	conn, err := server.Dial(server.ClientConfig{Target: a.server, CAFile: a.caFile, Timeout: a.timeout}, server.ClientOptions{})
+	a.conn = conn
+	return conn, err
+}
+
+// call is a context for one call: with the token, a request id that finds the call in the logs, and the timeout.
+func (a *app) call(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	ctx, err := a.authorized(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	return ctx, cancel, nil
+}
+
+func (a *app) authorized(ctx context.Context) (context.Context, error) {
+	token := a.token
+	if a.tokenFile != "" {
+		text, err := os.ReadFile(a.tokenFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("token: %w", err)}
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	ctx = telemetry.WithRequestID(ctx, telemetry.NewRequestID())
+	if token == "" {
+		return ctx, nil
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token), nil
+}
