@@ -86,14 +86,21 @@ func Open(ctx context.Context, cfg Config, opts Options) (*DB, error) {
 func (d *DB) detect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.StartTimeout)
 	defer cancel()
+	var cause error // of the last attempt that was not cut short
 	text, err := backoff.Retry(ctx, func() (string, error) {
 		var text string
 		err := d.pool.QueryRow(ctx, "SELECT version()").Scan(&text)
+		if ctx.Err() == nil {
+			cause = err
+		}
 		if c := Classify(err); err != nil && c != Unavailable && c != Timeout {
 			err = backoff.Permanent(err)
 		}
 		return text, err
 	}, backoff.WithMaxElapsedTime(0))
+	if err != nil && cause != nil {
+		err = cause
+	}
 	if err != nil {
 		return fmt.Errorf("reach database: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/cockroach-go/v2/crdb"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 )
 
 // Class says what an error from the database means for the caller.
@@ -150,7 +151,7 @@ func classifyDriver(err error) Class {
 		return Canceled
 	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
 		return Timeout
-	case errors.As(err, &connect), errors.As(err, &op), errors.Is(err, pgconn.ErrConnClosed),
+	case errors.As(err, &connect), errors.As(err, &op), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return Unavailable
 	}

@@ -232,7 +232,10 @@ func TestFailuresOfARunReachAllCallers(t *testing.T) {
 		"error":           {func(context.Context, string, []int) ([]groupcommit.Result[int], error) { return nil, broken }, "broken"},
 		"panic":           {func(context.Context, string, []int) ([]groupcommit.Result[int], error) { panic("oh dear") }, "oh dear"},
 		"too few results": {func(context.Context, string, []int) ([]groupcommit.Result[int], error) { return nil, nil }, "0 results"},
-		"goroutine ended": {func(context.Context, string, []int) ([]groupcommit.Result[int], error) { runtime.Goexit(); return nil, nil }, "without a result"},
+		"goroutine ended": {func(context.Context, string, []int) ([]groupcommit.Result[int], error) {
+			runtime.Goexit()
+			return nil, nil
+		}, "without a result"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/cockroach-go/v2/testserver"
+
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
 // findCockroach returns the path of a binary.
@@ -30,19 +32,23 @@ func findCockroach(ctx context.Context, opts *Options) (string, error) {
 		return "", errors.New("no cockroach binary on the PATH")
 	}
 	opts.Log.InfoContext(ctx, "no cockroach binary on the PATH: trying to download one", "give_up_after", opts.DownloadTimeout)
-	return download(ctx, opts.DownloadTimeout)
+	return within(ctx, opts.DownloadTimeout, download)
 }
 
-// download has cockroach-go fetch a release, or find the one it fetched before. It takes no context, so a download that takes
-// too long is left behind; it ends by itself.
-func download(ctx context.Context, timeout time.Duration) (string, error) {
+// download has cockroach-go fetch a release, or find the one it fetched before.
+func download() (string, error) {
+	return testserver.DownloadBinary(&testserver.TestConfig{}, "", false)
+}
+
+// within gives fetch, which takes no context, some time. One that takes longer is left behind and ends by itself.
+func within(ctx context.Context, timeout time.Duration, fetch func() (string, error)) (string, error) {
 	type answer struct {
 		path string
 		err  error
 	}
 	done := make(chan answer, 1)
 	go func() {
-		path, err := testserver.DownloadBinary(&testserver.TestConfig{}, "", false)
+		path, err := fetch()
 		done <- answer{path, err}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -86,6 +92,11 @@ func startCockroach(ctx context.Context, binary string, opts *Options) (*Instanc
 	u, err := waitForURL(ctx, p, urlFile)
 	if err != nil {
 		return nil, errors.Join(p.failure(err), stop())
+	}
+	if opts.DataDir != "" {
+		if err := writeMarker(opts.DataDir, marker{Engine: crdb.CockroachDB}); err != nil {
+			return nil, errors.Join(err, stop())
+		}
 	}
 	return &Instance{Source: binary, DataDir: data, base: u, stop: stop}, nil
 }

@@ -234,6 +234,8 @@ func postgresArgs(data string, port int, temporary bool) []string {
 	}
 	if temporary {
 		settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"] = "off", "off", "off"
+		// Inside the data folder, so that it goes with it even after an abrupt end.
+		settings["dynamic_shared_memory_type"] = "mmap"
 	}
 	args := []string{"-D", data}
 	for k, v := range settings {

@@ -13,6 +13,7 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
@@ -48,7 +49,7 @@ func (s *Server) chain(metrics *grpcprom.ServerMetrics, validator protovalidate.
 		{"request-id", requestIDUnary(s.log), requestIDStream(s.log)},
 		{"metrics", metrics.UnaryServerInterceptor(), metrics.StreamServerInterceptor()},
 		{"logging", logging.UnaryServerInterceptor(s.callLogger(), lines...), logging.StreamServerInterceptor(s.callLogger(), lines...)},
-		{"deadline", deadlineUnary(s.cfg), deadlineStream(s.cfg)},
+		{"deadline", deadlineUnary(s.cfg), s.deadlineStream},
 		{"errors", s.errorsUnary, s.errorsStream},
 		{"authentication", guard.identifyUnary, guard.identifyStream},
 		{"access", guard.admitUnary, guard.admitStream},
@@ -150,12 +151,16 @@ func deadlineUnary(cfg Config) grpc.UnaryServerInterceptor {
 	}
 }
 
-func deadlineStream(cfg Config) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		ctx, cancel := context.WithTimeout(ss.Context(), cfg.StreamDeadline)
-		defer cancel()
-		return handler(srv, &stream{ServerStream: ss, ctx: ctx})
+// deadlineStream bounds a streaming call, and ends it when the server drains: it could hold the end up for long.
+func (s *Server) deadlineStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, cancel := context.WithTimeout(ss.Context(), s.cfg.StreamDeadline)
+	defer cancel()
+	defer context.AfterFunc(s.streams, cancel)()
+	err := handler(srv, &stream{ServerStream: ss, ctx: ctx})
+	if err != nil && s.streams.Err() != nil && ss.Context().Err() == nil {
+		return errs.New(commonv1.Reason_UNAVAILABLE, "the server is about to end; repeat the call").GRPCStatus().Err()
 	}
+	return err
 }
 
 // stream is a server stream with another context, and optionally a look at every message that arrives.
@@ -185,4 +190,3 @@ func requestContext(ctx context.Context, log *slog.Logger) (context.Context, str
 	ctx = telemetry.WithLogger(telemetry.WithRequestID(ctx, id), log)
 	return context.WithValue(ctx, callerKey{}, &caller{actor: authn.Identity{}.Actor()}), id
 }
-

@@ -33,7 +33,9 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 )
 
-func insecureOption() grpc.DialOption { return grpc.WithTransportCredentials(insecure.NewCredentials()) }
+func insecureOption() grpc.DialOption {
+	return grpc.WithTransportCredentials(insecure.NewCredentials())
+}
 
 func TestOnlyIdempotentMethodsAreRepeated(t *testing.T) {
 	t.Parallel()

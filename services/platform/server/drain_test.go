@@ -15,6 +15,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/internal/testsvc"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
@@ -105,6 +108,34 @@ func TestDrainCutsCallsThatDoNotEnd(t *testing.T) {
 	<-entered
 	require.NoError(t, b.stop())
 	require.Error(t, <-call)
+}
+
+func TestDrainEndsStreams(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	b := run(t, func(s *setup) {
+		s.cfg.DrainTimeout = time.Hour
+		s.client.Token = authn.StaticToken("member")
+		s.handler = func(ctx context.Context, _ string, _ *dynamicpb.Message) (*dynamicpb.Message, error) {
+			close(entered)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+	})
+	call := make(chan error, 1)
+	go func() { _, err := b.watch(own)(context.Background()); call <- err }()
+	<-entered
+	require.NoError(t, b.stop())
+	require.Equal(t, commonv1.Reason_UNAVAILABLE, errs.Reason(<-call))
+}
+
+func TestEndBeforeTheBeginning(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(localConfig(), server.Deps{Name: "things", Verifier: known, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, s.Run(ctx))
 }
 
 func TestFailingWorkerEndsTheServer(t *testing.T) {

@@ -43,6 +43,8 @@ type Server struct {
 	listener, opsListener net.Listener
 	ops                   *http.Server
 	draining              atomic.Bool
+	streams               context.Context // of all streaming calls; ends when they have to go
+	endStreams            context.CancelFunc
 
 	checks  []check
 	workers []worker
@@ -79,6 +81,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		deps.Registry = telemetry.NewRegistry(deps.Name)
 	}
 	s := &Server{cfg: cfg, deps: deps, log: deps.Logger.With("service", deps.Name), health: health.NewServer()}
+	s.streams, s.endStreams = context.WithCancel(context.Background())
 	if err := s.build(); err != nil {
 		return nil, err
 	}
@@ -133,7 +136,9 @@ func (s *Server) listen() (err error) {
 }
 
 // RegisterService implements grpc.ServiceRegistrar, so that the generated Register functions take the server.
-func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) { s.grpc.RegisterService(desc, impl) }
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.grpc.RegisterService(desc, impl)
+}
 
 // AddCheck adds a condition of readiness. It is asked about once a second and must be quick (it gets two seconds).
 func (s *Server) AddCheck(name string, ask func(context.Context) error) {
@@ -159,6 +164,7 @@ func (s *Server) OpsAddr() string { return s.opsListener.Addr().String() }
 
 // Close gives up a server that was never run: its ports and everything that OnClose was told of.
 func (s *Server) Close() error {
+	s.endStreams()
 	var errList []error
 	for _, l := range []net.Listener{s.listener, s.opsListener} {
 		if l != nil {
@@ -169,8 +175,8 @@ func (s *Server) Close() error {
 }
 
 // Run serves until ctx ends, then drains: it says that it is not ready, waits Config.DrainWait, takes no new calls, lets those
-// under way end for Config.DrainTimeout, ends the background work, and closes what OnClose was told of. It returns nil after
-// an orderly end.
+// under way end for Config.DrainTimeout (streams end at once, with UNAVAILABLE, for their callers to come back elsewhere), ends
+// the background work, and closes what OnClose was told of. It returns nil after an orderly end.
 //
 // It refuses to start when a registered method has no sound access option (see authn.NewPolicy).
 func (s *Server) Run(ctx context.Context) error {
@@ -186,7 +192,14 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var front, back errgroup.Group
-	front.Go(func() error { return s.guarded(serve, fail, "grpc", func(context.Context) error { return s.grpc.Serve(s.listener) }) })
+	front.Go(func() error {
+		return s.guarded(serve, fail, "grpc", func(context.Context) error {
+			if err := s.grpc.Serve(s.listener); !errors.Is(err, grpc.ErrServerStopped) {
+				return err
+			}
+			return nil // the end came before the beginning
+		})
+	})
 	back.Go(func() error {
 		return s.guarded(background, fail, "ops", func(context.Context) error {
 			if err := s.ops.Serve(s.opsListener); !errors.Is(err, http.ErrServerClosed) {
@@ -223,6 +236,7 @@ func (s *Server) drain(cause error) {
 	if s.cfg.DrainWait > 0 {
 		time.Sleep(s.cfg.DrainWait)
 	}
+	s.endStreams()
 	timer := time.AfterFunc(s.cfg.DrainTimeout, func() {
 		s.log.Warn("calls under way are cut", "after", s.cfg.DrainTimeout)
 		s.grpc.Stop()

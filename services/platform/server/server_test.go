@@ -1,11 +1,9 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -34,110 +32,6 @@ import (
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
-
-// tokens is a verifier that knows a few tokens.
-type tokens map[string]authn.Identity
-
-func (v tokens) Verify(_ context.Context, token string) (authn.Identity, error) {
-	if id, ok := v[token]; ok {
-		return id, nil
-	}
-	return authn.Identity{}, errs.New(commonv1.Reason_UNAUTHENTICATED, "the token is not valid")
-}
-
-var known = tokens{
-	"admin":  {Subject: "ada", Account: "a1", Role: "ADMIN"},
-	"member": {Subject: "max", Account: "a1", Role: "MEMBER"},
-}
-
-const own, foreign = "accounts/a1/things/t", "accounts/a2/things/t"
-
-// lines is a log that tests can read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// bundle is a running server with a client.
-type bundle struct {
-	*server.Server
-	conn *grpc.ClientConn
-	logs *lines
-	stop func() error // ends the server and returns what Run did
-}
-
-// setup is what a test may change before the server runs.
-type setup struct {
-	cfg     server.Config
-	deps    server.Deps
-	handler testsvc.Handler
-	prepare func(*server.Server)
-	client  server.ClientOptions
-}
-
-func run(t *testing.T, change func(*setup)) *bundle {
-	t.Helper()
-	s := setup{cfg: localConfig(), handler: func(_ context.Context, _ string, req *dynamicpb.Message) (*dynamicpb.Message, error) { return req, nil }}
-	b := &bundle{logs: &lines{}}
-	log, err := telemetry.NewLogger(b.logs, telemetry.Config{LogFormat: "json", LogLevel: "debug"})
-	require.NoError(t, err)
-	s.deps = server.Deps{Name: "things", Verifier: known, Logger: log, AccountCheckedByHandler: []string{testsvc.Full("Own")}}
-	s.client.Token = authn.StaticToken("admin")
-	if change != nil {
-		change(&s)
-	}
-	b.Server, err = server.New(s.cfg, s.deps)
-	require.NoError(t, err)
-	testsvc.Register(b.Server, testsvc.Service, s.handler)
-	if s.prepare != nil {
-		s.prepare(b.Server)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.Run(ctx) }()
-	b.stop = sync.OnceValue(func() error { cancel(); return <-done })
-	t.Cleanup(func() { _ = b.stop() })
-	b.conn, err = server.Dial(server.ClientConfig{Target: b.Addr()}, s.client)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = b.conn.Close() })
-	return b
-}
-
-func localConfig() server.Config {
-	cfg := server.DefaultConfig()
-	cfg.Addr, cfg.OpsAddr, cfg.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
-	return cfg
-}
-
-// as returns a context whose calls carry a token instead of the connection's.
-func as(ctx context.Context, token string) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
-}
-
-func (b *bundle) get(t *testing.T, path string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+b.OpsAddr()+path, nil)
-	require.NoError(t, err)
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode, string(body)
-}
 
 func TestCallsAreAuthenticatedAdmittedAndValidatedInThisOrder(t *testing.T) {
 	t.Parallel()
@@ -263,7 +157,9 @@ func TestHandlerErrorsAreMapped(t *testing.T) {
 func TestPanicsBecomeInternalErrors(t *testing.T) {
 	t.Parallel()
 	b := run(t, func(s *setup) {
-		s.handler = func(context.Context, string, *dynamicpb.Message) (*dynamicpb.Message, error) { panic("a secret of ours") }
+		s.handler = func(context.Context, string, *dynamicpb.Message) (*dynamicpb.Message, error) {
+			panic("a secret of ours")
+		}
 	})
 	ctx := telemetry.WithRequestID(t.Context(), "panic-1")
 	_, unary := testsvc.Call(ctx, b.conn, "Get", testsvc.New(testsvc.Name(own)))

@@ -39,18 +39,18 @@ type Leases interface {
 type Config struct {
 	// MaxBlocks bounds the blocks held, over all accounts; the accounts idle for longest give theirs back first. A refill under
 	// way may exceed it for a moment.
-	MaxBlocks int
+	MaxBlocks int `koanf:"max_blocks"`
 	// IdleAfter is how long an account may be idle before its blocks are given back.
-	IdleAfter time.Duration
+	IdleAfter time.Duration `koanf:"idle_after"`
 	// AcquireTimeout bounds how long a request waits for a block before it goes to the database.
-	AcquireTimeout time.Duration
+	AcquireTimeout time.Duration `koanf:"acquire_timeout"`
 	// RefillTarget is how long the blocks of one refill should last: when they last less, the next refill takes twice as many,
 	// when they last four times as long, half as many.
-	RefillTarget time.Duration
+	RefillTarget time.Duration `koanf:"refill_target"`
 	// RetryAfter is the pause of leasing after etcd could not be reached, and for a site after no block was to be had.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `koanf:"retry_after"`
 	// MaxWaiting bounds the requests of one account that wait to be carried out.
-	MaxWaiting int
+	MaxWaiting int `koanf:"max_waiting"`
 }
 
 // DefaultConfig returns the settings used where Config says nothing.

@@ -33,7 +33,7 @@ func (a *Allocator) refill(account, siteID uuid.UUID, p *pool, need int) <-chan 
 		defer close(done)
 		ctx, cancel := context.WithTimeout(ctx, refillTimeout)
 		defer cancel()
-		got, err := a.fill(ctx, account, siteID, p, need); println("FILL", got, err == nil)
+		got, err := a.fill(ctx, account, siteID, p, need)
 		a.filled(ctx, siteID, p, got, err)
 		if a.held() > a.cfg.MaxBlocks {
 			a.Sweep(ctx)

@@ -27,9 +27,10 @@ const (
 
 // Entry is what callers are told about a number.
 type Entry struct {
-	// Text is the number as the caller wrote it.
-	Text  string
-	State store.State
+	// Text is the number as the caller wrote it, Number the same if it is one.
+	Text   string
+	Number number.Number
+	State  store.State
 	// Owner is set when the state is ASSIGNED or HELD.
 	Owner uuid.UUID
 	// QuarantineUntil is set when the state is QUARANTINED.
@@ -45,11 +46,10 @@ func (b *Book) Check(ctx context.Context, account, site uuid.UUID, texts []strin
 		return nil, err
 	}
 	seen := map[number.Number]bool{}
-	parsed := make([]number.Number, len(texts))
 	out := make([]Entry, len(texts))
 	for i, text := range texts {
 		n, err := number.Parse(text)
-		out[i].Text = text
+		out[i].Text, out[i].Number = text, n
 		switch {
 		case err != nil:
 			out[i].State = Invalid
@@ -57,17 +57,21 @@ func (b *Book) Check(ctx context.Context, account, site uuid.UUID, texts []strin
 			out[i].State = Duplicate
 		}
 		seen[n] = true
-		parsed[i] = n
 	}
-	if err := b.describe(ctx, account, site, parsed, out); err != nil {
+	if err := b.describe(ctx, account, site, out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
 // describe fills in entries that have no state yet.
-func (b *Book) describe(ctx context.Context, account, site uuid.UUID, numbers []number.Number, entries []Entry) error {
-	valid := slices.DeleteFunc(slices.Clone(numbers), func(n number.Number) bool { return n == 0 })
+func (b *Book) describe(ctx context.Context, account, site uuid.UUID, entries []Entry) error {
+	var valid []number.Number
+	for _, e := range entries {
+		if e.Number != 0 {
+			valid = append(valid, e.Number)
+		}
+	}
 	if len(valid) == 0 {
 		return nil
 	}
@@ -83,24 +87,25 @@ func (b *Book) describe(ctx context.Context, account, site uuid.UUID, numbers []
 	for _, e := range rows {
 		byNumber[e.Number] = e
 	}
-	for i, n := range numbers {
-		if n == 0 {
+	for i := range entries {
+		e := &entries[i]
+		if e.Number == 0 {
 			continue
 		}
-		entries[i].Site = siteOf(ranges, n)
-		if entries[i].State == "" {
-			b.judge(&entries[i], n, byNumber, site)
+		e.Site = siteOf(ranges, e.Number)
+		if e.State == "" {
+			b.judge(e, byNumber, site)
 		}
 	}
 	return nil
 }
 
 // judge sets the state of a number that is valid and named for the first time.
-func (b *Book) judge(entry *Entry, n number.Number, rows map[number.Number]store.Extension, site uuid.UUID) {
-	row, used := rows[n]
+func (b *Book) judge(entry *Entry, rows map[number.Number]store.Extension, site uuid.UUID) {
+	row, used := rows[entry.Number]
 	elsewhere := site != uuid.Nil && entry.Site != site
 	switch {
-	case b.reserved.Contains(n) && !used, used && row.State == store.Reserved:
+	case b.reserved.Contains(entry.Number) && !used, used && row.State == store.Reserved:
 		entry.State = store.Reserved
 	case used && !elsewhere:
 		entry.State, entry.Owner, entry.QuarantineUntil = row.State, row.Owner, row.QuarantineUntil
@@ -198,9 +203,10 @@ func (b *Book) Unreserve(ctx context.Context, account uuid.UUID, texts []string)
 func (b *Book) entries(ctx context.Context, account uuid.UUID, texts []string, numbers []number.Number) ([]Entry, error) {
 	out := make([]Entry, len(texts))
 	for i, text := range texts {
-		out[i].Text = text
+		out[i].Text, out[i].Number = text, numbers[i]
 	}
-	return out, b.describe(ctx, account, uuid.Nil, numbers, out)
+	err := b.describe(ctx, account, uuid.Nil, out)
+	return out, err
 }
 
 // readNumbers reads a list, and refuses all that is no number.
@@ -247,21 +253,21 @@ func distinct(numbers []number.Number) error {
 func field(i int) string { return fmt.Sprintf("numbers[%d]", i) }
 
 // List returns a page of the numbers that are not free, lowest first.
-func (b *Book) List(ctx context.Context, account uuid.UUID, page store.List) ([]Entry, []number.Number, error) {
+func (b *Book) List(ctx context.Context, account uuid.UUID, page store.List) ([]Entry, error) {
 	rows, err := b.store.ListExtensions(ctx, account, page, b.clock.Now())
 	if err != nil || len(rows) == 0 {
-		return nil, nil, err
+		return nil, err
 	}
 	ranges, err := b.store.RangesAcross(ctx, account, rows[0].Number, rows[len(rows)-1].Number)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	entries, numbers := make([]Entry, len(rows)), make([]number.Number, len(rows))
+	entries := make([]Entry, len(rows))
 	for i, e := range rows {
 		entries[i] = Entry{
-			Text: e.Number.String(), State: e.State, Owner: e.Owner, QuarantineUntil: e.QuarantineUntil, Site: siteOf(ranges, e.Number),
+			Text: e.Number.String(), Number: e.Number, State: e.State, Owner: e.Owner, QuarantineUntil: e.QuarantineUntil,
+			Site: siteOf(ranges, e.Number),
 		}
-		numbers[i] = e.Number
 	}
-	return entries, numbers, nil
+	return entries, nil
 }

@@ -64,7 +64,8 @@ func (e *Etcd) Take(ctx context.Context, epoch int64, blocks []Block) (map[Key]i
 		thens = append(thens, clientv3.OpPut(b.path(), string(val), clientv3.WithLease(clientv3.LeaseID(epoch))))
 		if !ranges[b.Range] {
 			ranges[b.Range] = true
-			elses = append(elses, clientv3.OpGet(rangePrefix(b.Account, b.Range), clientv3.WithPrefix(), clientv3.WithKeysOnly()))
+			// Asked for keys only, etcd 3.7 does not tell the leases.
+			elses = append(elses, clientv3.OpGet(rangePrefix(b.Account, b.Range), clientv3.WithPrefix()))
 		}
 	}
 	res, err := e.client.Txn(ctx).If(ifs...).Then(thens...).Else(elses...).Commit()
@@ -147,9 +148,7 @@ func (e *Etcd) List(ctx context.Context, after string, limit int) ([]Held, error
 		if h.Expire, err = e.expiry(ctx, kv.Lease, expiries); err != nil {
 			return nil, err
 		}
-		if !h.Expire.IsZero() {
-			out = append(out, h)
-		}
+		out = append(out, h)
 	}
 	return out, nil
 }
@@ -167,7 +166,7 @@ func readHeld(key string, raw []byte) (Held, error) {
 	return Held{Block: b, Holder: v.Holder, Key: key}, nil
 }
 
-// expiry says when a session ends unless it is renewed; zero when it has ended already. It asks once per session.
+// expiry says when a session ends unless it is renewed: now, when it has just ended. It asks once per session.
 func (e *Etcd) expiry(ctx context.Context, id int64, known map[int64]time.Time) (time.Time, error) {
 	if at, ok := known[id]; ok {
 		return at, nil
@@ -176,10 +175,7 @@ func (e *Etcd) expiry(ctx context.Context, id int64, known map[int64]time.Time) 
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ask for the time a lease has left: %w", err)
 	}
-	var at time.Time
-	if ttl.TTL > 0 {
-		at = e.clock.Now().Add(time.Duration(ttl.TTL) * time.Second)
-	}
+	at := e.clock.Now().Add(time.Duration(max(ttl.TTL, 0)) * time.Second)
 	known[id] = at
 	return at, nil
 }

@@ -54,8 +54,6 @@ type assign struct {
 	holdings   []Holding
 }
 
-var _ = register(func() operation { return &assign{} })
-
 func (*assign) kind() string         { return "ASSIGN" }
 func (*assign) madePhoneUsers() bool { return true }
 

@@ -109,8 +109,6 @@ type confirm struct {
 	number string
 }
 
-var _ = register(func() operation { return &confirm{} })
-
 func (*confirm) kind() string         { return "CONFIRM" }
 func (*confirm) madePhoneUsers() bool { return false }
 

@@ -103,11 +103,24 @@ func (atomicRemote) undo(context.Context, *Engine, *store.Saga) error { return n
 func (atomicRemote) madePhoneUsers() bool                             { return false }
 
 // operations makes an empty operation of each kind, to be filled from a stored plan.
-var operations = map[string]func() operation{}
+var operations = byKind(
+	func() operation { return &assign{} },
+	func() operation { return &assignPackage{} },
+	func() operation { return &changeNumbers{} },
+	func() operation { return &removePackages{} },
+	func() operation { return &move{} },
+	func() operation { return &trash{} },
+	func() operation { return &restore{} },
+	func() operation { return &remove{} },
+	func() operation { return &confirm{} },
+)
 
-func register(newOperation func() operation) struct{} {
-	operations[newOperation().kind()] = newOperation
-	return struct{}{}
+func byKind(all ...func() operation) map[string]func() operation {
+	kinds := make(map[string]func() operation, len(all))
+	for _, newOperation := range all {
+		kinds[newOperation().kind()] = newOperation
+	}
+	return kinds
 }
 
 // request is an operation that a caller asks for.

@@ -92,8 +92,6 @@ type assignPackage struct {
 	holdings
 }
 
-var _ = register(func() operation { return &assignPackage{} })
-
 func (*assignPackage) kind() string { return "ASSIGN_PACKAGE" }
 
 func (op *assignPackage) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model.PhoneUser) (err error) {
@@ -153,8 +151,6 @@ type changeNumbers struct {
 	Quarantine   time.Duration `json:"quarantine,omitempty"`
 	holdings
 }
-
-var _ = register(func() operation { return &changeNumbers{} })
 
 func (*changeNumbers) kind() string { return "CHANGE_NUMBERS" }
 
@@ -238,8 +234,6 @@ type removePackages struct {
 	Quarantine time.Duration `json:"quarantine,omitempty"`
 	holdings
 }
-
-var _ = register(func() operation { return &removePackages{} })
 
 func (*removePackages) kind() string { return "REMOVE_PACKAGES" }
 

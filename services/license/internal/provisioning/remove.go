@@ -26,8 +26,6 @@ type remove struct {
 	records map[uuid.UUID]int
 }
 
-var _ = register(func() operation { return &remove{} })
-
 func (*remove) kind() string { return "REMOVE" }
 
 // remote frees extensions, packages and numbers. Neither service refuses to take back.

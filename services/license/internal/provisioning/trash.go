@@ -25,8 +25,6 @@ type trash struct {
 	atomicRemote
 }
 
-var _ = register(func() operation { return &trash{} })
-
 func (*trash) kind() string { return "TRASH" }
 
 // remote keeps the extensions for their owners and frees packages and numbers. Neither service refuses.
@@ -117,8 +115,6 @@ type restore struct {
 
 	restored, missing []Holding
 }
-
-var _ = register(func() operation { return &restore{} })
 
 func (*restore) kind() string { return "RESTORE" }
 

@@ -188,8 +188,6 @@ type move struct {
 	states view.PackageStates
 }
 
-var _ = register(func() operation { return &move{} })
-
 func (*move) kind() string { return "MOVE" }
 
 func (op *move) remote(ctx context.Context, e *Engine, s *store.Saga, locked []model.PhoneUser) (err error) {

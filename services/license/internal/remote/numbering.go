@@ -64,7 +64,7 @@ func holdingOf(a *numberingv1.Assignment) (provisioning.Holding, error) {
 	var err error
 	_, h.PackageID, err = model.ParsePackage(a.GetPackage())
 	if err != nil {
-		return h, fmt.Errorf("the numbering service answered package %q: %v", a.GetPackage(), err)
+		return h, fmt.Errorf("the numbering service answered package %q: %w", a.GetPackage(), err)
 	}
 	return h, nil
 }
@@ -132,7 +132,7 @@ func (n *Numbering) PackageStates(ctx context.Context, account uuid.UUID) (view.
 		for _, p := range res.GetPackages() {
 			_, id, err := model.ParsePackage(p.GetName())
 			if err != nil {
-				return nil, fmt.Errorf("the numbering service answered package %q: %v", p.GetName(), err)
+				return nil, fmt.Errorf("the numbering service answered package %q: %w", p.GetName(), err)
 			}
 			states[id] = p.GetState()
 		}

@@ -9,7 +9,7 @@ import (
 
 const (
 	// backlogInterval is how often the gauges of the queue are read.
-	backlogInterval = 15 * time.Second
+	backlogInterval = 30 * time.Second
 	// backlogLimit bounds the count of the queue, and so the work of reading it.
 	backlogLimit = 10_000
 )

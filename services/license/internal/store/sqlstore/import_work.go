@@ -3,8 +3,8 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,8 +83,7 @@ func (s *Store) MarkChanging(ctx context.Context, m *model.Import, rows []int) e
 	})
 }
 
-// RecordRows implements store.Imports. What is counted is what the statement over the rows has changed, which is bounded to their
-// range of numbers, so that it reads no others whatever plan is chosen for it.
+// RecordRows implements store.Imports. What is counted is what the statement over the rows has changed.
 func (s *Store) RecordRows(ctx context.Context, m *model.Import, rows []model.ImportRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -121,21 +120,17 @@ func (s *Store) RecordRows(ctx context.Context, m *model.Import, rows []model.Im
 	return nil
 }
 
-// writeOutcomes writes what became of rows that have no outcome, and returns the numbers of those written.
-func writeOutcomes(ctx context.Context, tx pgx.Tx, id uuid.UUID, rows []model.ImportRow) ([]int, error) {
-	numbers, outcomes := make([]int64, len(rows)), make([]string, len(rows))
-	errors, phoneUsers := make([][]byte, len(rows)), make([]*uuid.UUID, len(rows))
-	for i := range rows {
-		r := &rows[i]
-		numbers[i], outcomes[i], errors[i], phoneUsers[i] = int64(r.Number), string(r.Outcome), r.Error, toNull(r.PhoneUserID)
-	}
-	written, err := tx.Query(ctx, `
-		UPDATE import_rows AS i SET outcome = r.outcome, error = r.error, phone_user_id = r.phone_user
-		FROM (SELECT unnest($4::INT8[]) AS number, unnest($5::TEXT[]) AS outcome, unnest($6::BYTEA[]) AS error,
-			unnest($7::UUID[]) AS phone_user) AS r
-		WHERE i.operation_id = $1 AND i.row_number >= $2 AND i.row_number <= $3 AND i.row_number = r.number AND i.outcome = ''
-		RETURNING i.row_number`,
-		id, slices.Min(numbers), slices.Max(numbers), numbers, outcomes, errors, phoneUsers)
+// writeOutcomes writes what became of rows that have no outcome, and returns the numbers of those written. It is an insert that
+// always meets its row: that way each row is found by its key, whatever the planner thinks of the table's size.
+func writeOutcomes(ctx context.Context, tx pgx.Tx, id uuid.UUID, rows []model.ImportRow) (numbers []int, err error) {
+	update := importRows(id)
+	update.conflict = `ON CONFLICT (operation_id, row_number) DO UPDATE SET outcome = excluded.outcome, error = excluded.error,
+		phone_user_id = excluded.phone_user_id WHERE import_rows.outcome = '' RETURNING row_number`
+	var batch pgx.Batch
+	update.queue(&batch, rows)
+	results := tx.SendBatch(ctx, &batch)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	written, err := results.Query()
 	if err != nil {
 		return nil, err
 	}

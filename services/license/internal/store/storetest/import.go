@@ -144,6 +144,7 @@ func testImportRequestIDs(t *testing.T, f *fixture) {
 
 	// An operation of another kind cannot use the id either.
 	begin := f.assign(1, "r")
+	begin.BodyHash = []byte("of another call")
 	requireReason(t, commonv1.Reason_REQUEST_ID_REUSED, f.begin(t, begin).Err)
 }
 

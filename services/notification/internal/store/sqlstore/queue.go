@@ -52,41 +52,56 @@ func (s *Store) Enqueue(ctx context.Context, messages []message.New) (int, error
 // A claim moves next_attempt_time past its own end, so that the queue's index hides claimed messages and shows them again, in
 // their turn, when the sender has died. Its statement is the judge: of two that want the same row one is run again by the
 // database or by us (40001), and then no longer finds it due. UPDATE … FROM and not … WHERE IN, which CockroachDB 20.1 would
-// answer by reading the whole table.
+// answer by reading the whole table. The present time is a parameter, since it bounds what is read only then.
 const claimSQL = `
 WITH due AS (
-    SELECT account_id, message_id FROM messages
-    WHERE state = 'QUEUED' AND next_attempt_time <= now()
+    SELECT account_id, message_id, next_attempt_time AS due_time FROM messages
+    WHERE state = 'QUEUED' AND next_attempt_time >= $4 AND next_attempt_time <= $5
     ORDER BY next_attempt_time, message_id LIMIT $1
 ), claimed AS (
     UPDATE messages AS m SET attempts = m.attempts + 1, next_attempt_time = now() + $2::INTERVAL
     FROM due WHERE m.account_id = due.account_id AND m.message_id = due.message_id
     RETURNING m.account_id, m.message_id, m.attempts, m.failures, m.recipient, m.display_name, m.subject, m.mail_text, m.mail_html,
-        m.kind, m.request_id, m.create_time
+        m.kind, m.request_id, m.create_time, due.due_time
 ), noted AS (
     INSERT INTO delivery_attempts (account_id, message_id, attempt, start_time, sender, succeeded, smtp_code, error)
     SELECT account_id, message_id, attempts, now(), $3::TEXT, false, 0, '' FROM claimed
     ON CONFLICT (account_id, message_id, attempt) DO UPDATE SET start_time = excluded.start_time, sender = excluded.sender
     RETURNING 1
 )
-SELECT * FROM claimed ORDER BY create_time, message_id`
+SELECT * FROM claimed WHERE ($4::TIMESTAMPTZ, $5::TIMESTAMPTZ) IS NOT NULL ORDER BY due_time, message_id`
 
 // Claim implements store.Queue.
 func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration, sender string) ([]message.Claimed, error) {
 	var out []message.Claimed
 	err := s.db.Do(ctx, "notification.Claim", func(ctx context.Context, q crdb.Querier) error {
-		rows, err := q.Query(ctx, claimSQL, limit, lease, sender)
+		var now time.Time
+		if err := q.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
+			return err
+		}
+		from := s.mark.from(now)
+		rows, err := q.Query(ctx, claimSQL, limit, lease, sender, from, now)
 		if err != nil {
 			return err
 		}
+		low := now
 		out, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (message.Claimed, error) {
 			var c message.Claimed
+			var due time.Time
 			err := row.Scan(&c.Account, &c.ID, &c.Attempt, &c.Failures, &c.Recipient, &c.DisplayName, &c.Subject, &c.MailText,
-				&c.MailHTML, &c.Kind, &c.RequestID, &c.CreateTime)
+				&c.MailHTML, &c.Kind, &c.RequestID, &c.CreateTime, &due)
 			c.CreateTime = c.CreateTime.UTC()
+			low = due
 			return c, err
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		if len(out) < limit {
+			low = now
+		}
+		s.mark.claimed(now, from, low)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim messages: %w", err)

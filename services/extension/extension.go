@@ -1,0 +1,187 @@
+// Package extension is the extension service: it keeps which number inside an organisation belongs to whom, and gives numbers
+// out. See README.md.
+package extension
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/switchboard-phone/switchboard/services/extension/internal/allocator"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/api"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/book"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/lease"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/store/sqlstore"
+	"github.com/switchboard-phone/switchboard/services/extension/migrations"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/etcdx"
+	"github.com/switchboard-phone/switchboard/services/platform/faults"
+	"github.com/switchboard-phone/switchboard/services/platform/migrate"
+	"github.com/switchboard-phone/switchboard/services/platform/server"
+)
+
+// Migrations is the schema of the service's database.
+var Migrations fs.FS = migrations.FS
+
+// Options are the parts that a process hands over. All may be left out.
+type Options struct {
+	// Logger gets all log lines.
+	Logger *slog.Logger
+	// Registry holds the metrics, which the ops port shows. Two services must not share one.
+	Registry *prometheus.Registry
+	// TracerProvider makes spans of calls and statements.
+	TracerProvider trace.TracerProvider
+	// Clock decides when quarantines end and accounts are idle.
+	Clock clock.Clock
+	// Faults is asked around every database operation: "extension.Allocate" (nearly every number is given out by it),
+	// "extension.AllocateChecked", "extension.Swap", "extension.Release", "extension.Hold", "extension.Reclaim", …
+	Faults faults.Injector
+	// Listener and OpsListener are used instead of the configured addresses.
+	Listener, OpsListener net.Listener
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	return o
+}
+
+// registerer avoids an interface that holds a nil pointer.
+func (o Options) registerer() prometheus.Registerer {
+	if o.Registry == nil {
+		return nil
+	}
+	return o.Registry
+}
+
+// Service is the running service. Make one with New.
+type Service struct{ srv *server.Server }
+
+// New opens the database, checks its schema and builds everything; calls are answered once Run is called. etcd need not be up.
+func New(ctx context.Context, cfg Config, opts Options) (*Service, error) {
+	opts = opts.withDefaults()
+	db, err := open(ctx, cfg, opts)
+	if err != nil {
+		return nil, fmt.Errorf("extension: %w", err)
+	}
+	s, err := build(cfg, opts, db)
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("extension: %w", err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, cfg Config, opts Options) (*crdb.DB, error) {
+	db, err := crdb.Open(ctx, cfg.Database, crdb.Options{
+		Logger: opts.Logger, Registerer: opts.registerer(), TracerProvider: opts.TracerProvider, Faults: opts.Faults,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate.Check(ctx, db.Pool(), Migrations); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// build puts the parts together. On an error the caller closes db.
+func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
+	reserved, err := cfg.reserved()
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := authn.NewVerifier(cfg.Auth, opts.Clock)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := server.New(cfg.Server, server.Deps{
+		Name: "extension", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
+		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	st := sqlstore.New(db)
+	alloc := allocator.Deps{Store: st, Reserved: reserved, Clock: opts.Clock, Logger: opts.Logger, Registerer: opts.registerer()}
+	deps := api.Deps{Store: st}
+	if cfg.Leasing.Enabled {
+		leases, err := startLeasing(cfg, opts, srv)
+		if err != nil {
+			return nil, closing(srv, err)
+		}
+		alloc.Leases, deps.Leases = leases, leases
+	}
+	// Closed in the reverse order: first the allocator, which still writes, then etcd's client, then the database.
+	deps.Allocator = allocator.New(cfg.Allocator, alloc)
+	srv.OnClose("allocator", deps.Allocator.Close)
+	deps.Book = book.New(st, deps.Allocator, reserved, opts.Clock)
+	// etcd is no condition of readiness: without it, numbers come straight from the database.
+	srv.AddCheck("database", db.Ping)
+	api.Register(srv, deps)
+	return &Service{srv: srv}, nil
+}
+
+// startLeasing has a session in etcd kept while srv runs. The session ends after the last call, and its leases with it.
+func startLeasing(cfg Config, opts Options, srv *server.Server) (*lease.Etcd, error) {
+	client, err := etcdx.Open(cfg.Etcd)
+	if err != nil {
+		return nil, err
+	}
+	srv.OnClose("etcd client", func(context.Context) error { return client.Close() })
+	keeper := etcdx.NewKeeper(client, etcdx.KeeperOptions{TTL: cfg.Etcd.SessionTTL, Log: opts.Logger})
+	srv.Go("etcd session", keeper.Run)
+	return lease.New(client, keeper, cfg.Leasing.holder(), opts.Clock), nil
+}
+
+// holder returns the name of this replica.
+func (c LeasingConfig) holder() string {
+	if c.Holder != "" {
+		return c.Holder
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + uuid.NewString()[:8]
+}
+
+func closing(srv *server.Server, err error) error {
+	if closeErr := srv.Close(); closeErr != nil {
+		return fmt.Errorf("%w (and: %w)", err, closeErr)
+	}
+	return err
+}
+
+// Run serves until ctx ends, then drains: it lets calls under way end and gives its leases back. It returns nil after an
+// orderly end.
+func (s *Service) Run(ctx context.Context) error { return s.srv.Run(ctx) }
+
+// Close gives up a service that was never run.
+func (s *Service) Close() error { return s.srv.Close() }
+
+// Addr is where gRPC is served, host:port.
+func (s *Service) Addr() string { return s.srv.Addr() }
+
+// OpsAddr is where metrics and health are served over HTTP, host:port.
+func (s *Service) OpsAddr() string { return s.srv.OpsAddr() }
+
+// Migrate brings the database at url to the schema that this service needs. Several processes may do so at once.
+func Migrate(ctx context.Context, url string, log *slog.Logger) error {
+	return migrate.Up(ctx, url, Migrations, log)
+}

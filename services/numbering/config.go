@@ -1,0 +1,28 @@
+package numbering
+
+import (
+	"time"
+
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+)
+
+// Config is the service's configuration.
+type Config struct {
+	Server    server.Config    `koanf:"server"`
+	Database  crdb.Config      `koanf:"database"`
+	Auth      authn.Config     `koanf:"auth"`
+	Telemetry telemetry.Config `koanf:"telemetry"`
+	// AuditInterval is how often, on average, each replica looks through the books for contradictions; 0 for never.
+	AuditInterval time.Duration `koanf:"audit_interval"`
+}
+
+// DefaultConfig returns the settings used where the configuration says nothing.
+func DefaultConfig() Config {
+	return Config{
+		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(), Telemetry: telemetry.DefaultConfig(),
+		AuditInterval: 10 * time.Minute,
+	}
+}
