@@ -4,6 +4,7 @@ package extension
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,6 +29,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // Migrations is the schema of the service's database.
@@ -57,15 +59,10 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
-	return o
-}
-
-// registerer avoids an interface that holds a nil pointer.
-func (o Options) registerer() prometheus.Registerer {
 	if o.Registry == nil {
-		return nil
+		o.Registry = telemetry.NewRegistry("extension")
 	}
-	return o.Registry
+	return o
 }
 
 // Service is the running service. Make one with New.
@@ -78,17 +75,22 @@ func New(ctx context.Context, cfg Config, opts Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("extension: %w", err)
 	}
-	s, err := build(cfg, opts, db)
+	srv, err := serverOf(cfg, opts)
 	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("extension: %w", err)
 	}
-	return s, nil
+	// Closed last; see build for the others.
+	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
+	if err := build(cfg, opts, db, srv); err != nil {
+		return nil, errors.Join(fmt.Errorf("extension: %w", err), srv.Close())
+	}
+	return &Service{srv: srv}, nil
 }
 
 func open(ctx context.Context, cfg Config, opts Options) (*crdb.DB, error) {
 	db, err := crdb.Open(ctx, cfg.Database, crdb.Options{
-		Logger: opts.Logger, Registerer: opts.registerer(), TracerProvider: opts.TracerProvider, Faults: opts.Faults,
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 	})
 	if err != nil {
 		return nil, err
@@ -100,41 +102,41 @@ func open(ctx context.Context, cfg Config, opts Options) (*crdb.DB, error) {
 	return db, nil
 }
 
-// build puts the parts together. On an error the caller closes db.
-func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
-	reserved, err := cfg.reserved()
-	if err != nil {
-		return nil, err
-	}
+func serverOf(cfg Config, opts Options) (*server.Server, error) {
 	verifier, err := authn.NewVerifier(cfg.Auth, opts.Clock)
 	if err != nil {
 		return nil, err
 	}
-	srv, err := server.New(cfg.Server, server.Deps{
+	return server.New(cfg.Server, server.Deps{
 		Name: "extension", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
 		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
 	})
+}
+
+// build puts the parts together and hands them to srv.
+func build(cfg Config, opts Options, db *crdb.DB, srv *server.Server) error {
+	reserved, err := cfg.reserved()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st := sqlstore.New(db)
-	alloc := allocator.Deps{Store: st, Reserved: reserved, Clock: opts.Clock, Logger: opts.Logger, Registerer: opts.registerer()}
+	alloc := allocator.Deps{Store: st, Reserved: reserved, Clock: opts.Clock, Logger: opts.Logger, Registerer: opts.Registry}
 	deps := api.Deps{Store: st}
 	if cfg.Leasing.Enabled {
 		leases, err := startLeasing(cfg, opts, srv)
 		if err != nil {
-			return nil, closing(srv, err)
+			return err
 		}
 		alloc.Leases, deps.Leases = leases, leases
 	}
-	// Closed in the reverse order: first the allocator, which still writes, then etcd's client, then the database.
+	// Closers run in the reverse order: first the allocator, which still writes, then etcd's client, then the database.
 	deps.Allocator = allocator.New(cfg.Allocator, alloc)
 	srv.OnClose("allocator", deps.Allocator.Close)
 	deps.Book = book.New(st, deps.Allocator, reserved, opts.Clock)
 	// etcd is no condition of readiness: without it, numbers come straight from the database.
 	srv.AddCheck("database", db.Ping)
 	api.Register(srv, deps)
-	return &Service{srv: srv}, nil
+	return nil
 }
 
 // startLeasing has a session in etcd kept while srv runs. The session ends after the last call, and its leases with it.
@@ -159,13 +161,6 @@ func (c LeasingConfig) holder() string {
 		host = "unknown"
 	}
 	return host + "/" + uuid.NewString()[:8]
-}
-
-func closing(srv *server.Server, err error) error {
-	if closeErr := srv.Close(); closeErr != nil {
-		return fmt.Errorf("%w (and: %w)", err, closeErr)
-	}
-	return err
 }
 
 // Run serves until ctx ends, then drains: it lets calls under way end and gives its leases back. It returns nil after an

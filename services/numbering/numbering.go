@@ -23,6 +23,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // Migrations is the schema of the service's database.
@@ -51,7 +52,7 @@ type Service struct{ srv *server.Server }
 func New(ctx context.Context, cfg Config, opts Options) (*Service, error) {
 	opts = opts.withDefaults()
 	db, err := crdb.Open(ctx, cfg.Database, crdb.Options{
-		Logger: opts.Logger, Registerer: opts.registerer(), TracerProvider: opts.TracerProvider, Faults: opts.Faults,
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("numbering: %w", err)
@@ -81,7 +82,7 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 		return nil, err
 	}
 	st := sqlstore.New(db)
-	k := keeper.New(st, opts.Clock, opts.Logger.With("service", "numbering"), opts.registerer())
+	k := keeper.New(st, opts.Clock, opts.Logger.With("service", "numbering"), opts.Registry)
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	srv.OnClose("commands", k.Close) // ahead of the database: those that were begun are brought to their end
 	srv.AddCheck("database", db.Ping)
@@ -115,16 +116,11 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Registry == nil {
+		o.Registry = telemetry.NewRegistry("numbering")
+	}
 	if o.Clock == nil {
 		o.Clock = clock.System
 	}
 	return o
-}
-
-// registerer avoids an interface that holds a nil pointer.
-func (o Options) registerer() prometheus.Registerer {
-	if o.Registry == nil {
-		return nil
-	}
-	return o.Registry
 }

@@ -53,7 +53,7 @@ func TestMoreAskThanThereAreSeats(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				tn := newBareTenant(t, s, c.seats)
-				tn.ranges(tn.main, "100", fmt.Sprint(100+c.extensions-1))
+				tn.ranges(tn.main, "2000", fmt.Sprint(2000+c.extensions-1))
 				pkg := tn.pkg("Domestic", c.packageSeats)
 				refusals := tn.assignEachWith(tn.userNames(100), 50, gatewayclient.AssignRequest{Package: pkg})
 				require.Len(t, refusals, 60)

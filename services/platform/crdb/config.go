@@ -125,8 +125,7 @@ func (c Config) poolConfig(opts Options) (*pgxpool.Config, error) {
 	}
 	if opts.TracerProvider != nil {
 		pc.ConnConfig.Tracer = otelpgx.NewTracer(
-			otelpgx.WithTracerProvider(opts.TracerProvider), otelpgx.WithTrimSQLInSpanName(),
-			otelpgx.WithDisableConnectionDetailsInAttributes())
+			otelpgx.WithTracerProvider(opts.TracerProvider), otelpgx.WithDisableConnectionDetailsInAttributes())
 	}
 	return pc, nil
 }

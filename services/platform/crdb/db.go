@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func Open(ctx context.Context, cfg Config, opts Options) (*DB, error) {
 	}
 	d := &DB{cfg: cfg, pool: pool, log: opts.Logger, faults: opts.Faults}
 	if d.log == nil {
-		d.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		d.log = slog.New(slog.DiscardHandler)
 	}
 	tp := opts.TracerProvider
 	if tp == nil {

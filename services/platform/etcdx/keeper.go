@@ -3,7 +3,6 @@ package etcdx
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -59,7 +58,7 @@ func NewKeeper(client *clientv3.Client, opts KeeperOptions) *Keeper {
 		opts.TTL = DefaultConfig().SessionTTL
 	}
 	if opts.Log == nil {
-		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Keeper{client: client, opts: opts, changed: make(chan struct{})}
 }
@@ -90,10 +89,10 @@ func (k *Keeper) Wait(ctx context.Context) (*Session, error) {
 
 // Run keeps a session until ctx ends, and then gives it back, so that its keys are gone at once. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		s, err := k.gain(ctx)
-		if err != nil {
-			break // ctx has ended: nothing else stops the tries
+	for {
+		s := k.gain(ctx)
+		if s == nil {
+			return nil
 		}
 		session := &Session{lease: s.Lease(), done: s.Done()}
 		k.set(session)
@@ -113,14 +112,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
 }
 
-// gain tries until it has a session or ctx ends.
-func (k *Keeper) gain(ctx context.Context) (*concurrency.Session, error) {
+// gain tries until it has a session; nil when ctx has ended before.
+func (k *Keeper) gain(ctx context.Context) *concurrency.Session {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, time.Second
-	return backoff.Retry(ctx, func() (*concurrency.Session, error) {
+	s, err := backoff.Retry(ctx, func() (*concurrency.Session, error) {
 		grantCtx, cancel := context.WithTimeout(ctx, attemptTimeout)
 		defer cancel()
 		grant, err := k.client.Grant(grantCtx, int64(k.opts.TTL.Round(time.Second)/time.Second))
@@ -131,6 +129,10 @@ func (k *Keeper) gain(ctx context.Context) (*concurrency.Session, error) {
 		// Its context outlives ours, which ends before the session is given back.
 		return concurrency.NewSession(k.client, concurrency.WithLease(grant.ID), concurrency.WithContext(context.WithoutCancel(ctx)))
 	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return nil
+	}
+	return s
 }
 
 // giveBack revokes the lease; when etcd cannot be reached it expires by itself.

@@ -31,7 +31,7 @@ func TestNilInjectorChangesNothing(t *testing.T) {
 
 func TestScriptFollowsItsRules(t *testing.T) {
 	t.Parallel()
-	s, real := &faults.Script{}, errors.New("real")
+	s, own := &faults.Script{}, errors.New("own")
 	s.FailBefore("a", 2, errInjected)
 	s.FailAfter("b", faults.Every, errInjected)
 	s.FailBefore(faults.Any, 6, errInjected)
@@ -44,8 +44,8 @@ func TestScriptFollowsItsRules(t *testing.T) {
 		_, after = hit(t, s, "b", nil)
 		require.ErrorIs(t, after, errInjected)
 	}
-	_, after = hit(t, s, "b", real)
-	require.Equal(t, real, after, "work that failed by itself keeps its error")
+	_, after = hit(t, s, "b", own)
+	require.Equal(t, own, after, "work that failed by itself keeps its error")
 	before, _ = hit(t, s, "c", nil)
 	require.ErrorIs(t, before, errInjected, "the sixth hit of all")
 	require.Equal(t, 2, s.Hits("a"))

@@ -59,7 +59,7 @@ type answer struct {
 }
 
 // callers starts calls one after the other, each once the one before is in the queue.
-func callers(t *testing.T, g *groupcommit.Group[string, int, int], ctx context.Context, reqs ...int) chan answer {
+func callers(ctx context.Context, t *testing.T, g *groupcommit.Group[string, int, int], reqs ...int) chan answer {
 	t.Helper()
 	out := make(chan answer, len(reqs))
 	for _, r := range reqs {
@@ -109,7 +109,7 @@ func TestArrivalsDuringARunGoTogetherInOrder(t *testing.T) {
 	gate := newGated()
 	g := groupcommit.New(gate.run, nil, groupcommit.Options{})
 	first := occupy(g, gate)
-	out := callers(t, g, t.Context(), 1, 2, 3, 4)
+	out := callers(t.Context(), t, g, 1, 2, 3, 4)
 	gate.release <- struct{}{}
 	<-first
 	require.Equal(t, []int{1, 2, 3, 4}, <-gate.entered)
@@ -128,7 +128,7 @@ func TestWeightBoundsARun(t *testing.T) {
 	gate := newGated()
 	g := groupcommit.New(gate.run, func(r int) int { return r }, groupcommit.Options{MaxWeight: 10})
 	first := occupy(g, gate)
-	out := callers(t, g, t.Context(), 6, 4, 1, 50, 9, 2)
+	out := callers(t.Context(), t, g, 6, 4, 1, 50, 9, 2)
 	gate.release <- struct{}{}
 	<-first
 	for _, want := range [][]int{{6, 4}, {1}, {50}, {9}, {2}} {
@@ -146,7 +146,7 @@ func TestQueueIsBounded(t *testing.T) {
 	gate := newGated()
 	g := groupcommit.New(gate.run, nil, groupcommit.Options{MaxQueue: 2})
 	first := occupy(g, gate)
-	out := callers(t, g, t.Context(), 1, 2)
+	out := callers(t.Context(), t, g, 1, 2)
 	_, err := g.Do(t.Context(), "k", 3)
 	require.ErrorIs(t, err, groupcommit.ErrQueueFull)
 	gate.release <- struct{}{}
@@ -178,9 +178,9 @@ func TestCallerWhoGivesUpInTheQueueIsDropped(t *testing.T) {
 	gate := newGated()
 	g := groupcommit.New(gate.run, nil, groupcommit.Options{})
 	first := occupy(g, gate)
-	patient := callers(t, g, t.Context(), 1)
+	patient := callers(t.Context(), t, g, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	hasty := callers(t, g, ctx, 2)
+	hasty := callers(ctx, t, g, 2)
 	cancel()
 	require.ErrorIs(t, (<-hasty).err, context.Canceled)
 	gate.release <- struct{}{}
@@ -249,7 +249,7 @@ func TestFailuresOfARunReachAllCallers(t *testing.T) {
 				return c.run(ctx, key, reqs)
 			}, nil, groupcommit.Options{})
 			held := occupy(g, gate)
-			out := callers(t, g, t.Context(), 1, 2, 3)
+			out := callers(t.Context(), t, g, 1, 2, 3)
 			gate.release <- struct{}{}
 			<-held
 			for range 3 {
@@ -291,7 +291,7 @@ func TestCloseDrains(t *testing.T) {
 	gate := newGated()
 	g := groupcommit.New(gate.run, nil, groupcommit.Options{})
 	first := occupy(g, gate)
-	out := callers(t, g, t.Context(), 1, 2)
+	out := callers(t.Context(), t, g, 1, 2)
 	closed := make(chan error, 1)
 	go func() { closed <- g.Close(context.Background()) }()
 	testkit.Eventually(t, 5*time.Second, func() error {

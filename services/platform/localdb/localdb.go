@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -58,7 +57,7 @@ type Instance struct {
 // Start finds a database and starts it. ctx bounds the start only. The caller stops the instance.
 func Start(ctx context.Context, opts Options) (*Instance, error) {
 	if opts.Log == nil {
-		opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.DownloadTimeout <= 0 {
 		opts.DownloadTimeout = 5 * time.Second

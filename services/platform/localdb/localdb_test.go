@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 	if engine := os.Getenv(childEnv); engine != "" {
 		inst, err := localdb.Start(context.Background(), localdb.Options{Engine: crdb.Engine(engine), SkipDownload: true})
 		if err != nil {
-			fmt.Println("error:", err)
+			_, _ = fmt.Fprintln(os.Stderr, "error:", err)
 			os.Exit(1)
 		}
-		fmt.Println(inst.URL("postgres"))
+		_, _ = fmt.Fprintln(os.Stdout, inst.URL("postgres"))
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}

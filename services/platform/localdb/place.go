@@ -205,5 +205,5 @@ func writeMarker(dir string, m marker) error {
 func besides(dir string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(dir))
-	return filepath.Join("/var/tmp", fmt.Sprintf("switchboard-data-%016x", h.Sum64()))
+	return fmt.Sprintf("/var/tmp/switchboard-data-%016x", h.Sum64())
 }

@@ -34,6 +34,7 @@ type child struct {
 
 // start runs the child on a thread that waits for it: the kernel's death signal goes by the parent's thread, not its process.
 func (c child) start() (*process, error) {
+	//nolint:noctx // the child outlives the context in which it is started
 	p := &process{cmd: exec.Command(c.path, c.args...), done: make(chan struct{}), out: &tail{}}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = c.dir, p.out, p.out
 	// Nothing of ours may steer the server, PGDATA and the like.

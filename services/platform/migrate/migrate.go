@@ -18,7 +18,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path"
@@ -56,7 +55,7 @@ const (
 // so at once: one works while the others wait for up to five minutes, and then find nothing left to do. log may be nil.
 func Up(ctx context.Context, url string, fsys fs.FS, log *slog.Logger) error {
 	if log == nil {
-		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		log = slog.New(slog.DiscardHandler)
 	}
 	cc, err := pgx.ParseConfig(url)
 	if err != nil {

@@ -112,7 +112,7 @@ func (s *Server) callLogger() logging.Logger {
 		if m, ok := grpc.Method(ctx); ok && isHealth(m) {
 			level = logging.LevelDebug
 		}
-		s.log.Log(ctx, slog.Level(level), msg, fields...)
+		s.log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // the middleware chooses among a few
 	})
 }
 

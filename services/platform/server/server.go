@@ -152,8 +152,8 @@ func (s *Server) Go(name string, run func(context.Context) error) {
 }
 
 // OnClose adds something to close at the end, after all calls and background work: last added, first closed.
-func (s *Server) OnClose(name string, close func(context.Context) error) {
-	s.closers = append(s.closers, closer{name, close})
+func (s *Server) OnClose(name string, end func(context.Context) error) {
+	s.closers = append(s.closers, closer{name, end})
 }
 
 // Addr returns where gRPC is served.
@@ -233,9 +233,7 @@ func (s *Server) drain(cause error) {
 	s.log.Info("draining", "cause", cause)
 	s.draining.Store(true)
 	s.health.Shutdown()
-	if s.cfg.DrainWait > 0 {
-		time.Sleep(s.cfg.DrainWait)
-	}
+	<-time.After(s.cfg.DrainWait)
 	s.endStreams()
 	timer := time.AfterFunc(s.cfg.DrainTimeout, func() {
 		s.log.Warn("calls under way are cut", "after", s.cfg.DrainTimeout)

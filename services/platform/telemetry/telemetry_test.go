@@ -27,7 +27,7 @@ func TestLoggerAddsRequestIDAndHidesSecrets(t *testing.T) {
 	log, err := telemetry.NewLogger(&buf, telemetry.DefaultConfig())
 	require.NoError(t, err)
 	ctx := telemetry.WithRequestID(t.Context(), "id-1")
-	log.With("service", "things", "clientSecret", "s1").WithGroup("call").InfoContext(ctx, "hello", "access_token", "s2", "Authorization", "Bearer s3", "Password", "s4", "name", "n")
+	log.With("service", "things", "client_secret", "s1").WithGroup("call").InfoContext(ctx, "hello", "access_token", "s2", "authorization", "Bearer s3", "db_password", "s4", "name", "n")
 	log.DebugContext(ctx, "not at this level")
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(buf.Bytes(), &line), "one line: %s", buf.String())

@@ -36,23 +36,23 @@ type Option func(*crdb.Config, *crdb.Options)
 
 // New returns a fresh database, migrated with the files of migrations (nil: empty), which ends with the test. It belongs to
 // the test alone.
-func (e Engine) New(t testing.TB, migrations fs.FS, opts ...Option) *crdb.DB {
-	t.Helper()
-	return e.Open(t, e.NewURL(t, migrations), opts...)
+func (e Engine) New(tb testing.TB, migrations fs.FS, opts ...Option) *crdb.DB {
+	tb.Helper()
+	return e.Open(tb, e.NewURL(tb, migrations), opts...)
 }
 
 // Open opens a database of NewURL, once more if need be: two pools stand for two replicas of a service.
-func (e Engine) Open(t testing.TB, url string, opts ...Option) *crdb.DB {
-	t.Helper()
+func (e Engine) Open(tb testing.TB, url string, opts ...Option) *crdb.DB {
+	tb.Helper()
 	cfg, o := crdb.Config{URL: url, MaxConns: 10}, crdb.Options{}
 	for _, opt := range opts {
 		opt(&cfg, &o)
 	}
-	db, err := crdb.Open(t.Context(), cfg, o)
+	db, err := crdb.Open(tb.Context(), cfg, o)
 	if err != nil {
-		t.Fatalf("open database: %v", err)
+		tb.Fatalf("open database: %v", err)
 	}
-	t.Cleanup(db.Close)
+	tb.Cleanup(db.Close)
 	return db
 }
 
@@ -60,16 +60,16 @@ func (e Engine) Open(t testing.TB, url string, opts ...Option) *crdb.DB {
 var databases atomic.Int64
 
 // NewURL makes a fresh database like New and returns its URL.
-func (e Engine) NewURL(t testing.TB, migrations fs.FS) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+func (e Engine) NewURL(tb testing.TB, migrations fs.FS) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	url, err := e.create(ctx, name, migrations)
 	if err != nil {
-		t.Fatalf("make a database: %v", err)
+		tb.Fatalf("make a database: %v", err)
 	}
-	t.Cleanup(func() { e.drop(t, name) })
+	tb.Cleanup(func() { e.drop(tb, name) })
 	return url
 }
 
@@ -93,14 +93,15 @@ func (e Engine) create(ctx context.Context, name string, migrations fs.FS) (stri
 
 // drop frees the space of a database on PostgreSQL, where it is a copy on disk. CockroachDB keeps dropped data for a day
 // anyway, and all of it is gone with the process.
-func (e Engine) drop(t testing.TB, name string) {
+func (e Engine) drop(tb testing.TB, name string) {
+	tb.Helper()
 	if e.Kind() != crdb.PostgreSQL {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := e.inst.DropDatabase(ctx, name); err != nil {
-		t.Logf("testkit: %v", err)
+		tb.Logf("testkit: %v", err)
 	}
 }
 

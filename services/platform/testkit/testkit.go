@@ -80,11 +80,11 @@ func selected() ([]*server, error) {
 
 // Engines returns the engines to test on, started. It fails the test when there is none, or when one that is required is
 // missing; it never skips.
-func Engines(t testing.TB) []Engine {
-	t.Helper()
+func Engines(tb testing.TB) []Engine {
+	tb.Helper()
 	chosen, err := selected()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var out []Engine
 	var missing []error
@@ -94,13 +94,13 @@ func Engines(t testing.TB) []Engine {
 		case err == nil:
 			out = append(out, Engine{server: s, inst: inst})
 		case s.required() || !errors.Is(err, localdb.ErrNoEngine):
-			t.Fatalf("%s is required for this test: %v", s.kind, err)
+			tb.Fatalf("%s is required for this test: %v", s.kind, err)
 		default:
 			missing = append(missing, err)
 		}
 	}
 	if len(out) == 0 {
-		t.Fatalf("these tests need a real database: %v", errors.Join(missing...))
+		tb.Fatalf("these tests need a real database: %v", errors.Join(missing...))
 	}
 	return out
 }
@@ -152,8 +152,8 @@ func Main(m *testing.M, ignore ...goleak.Option) int {
 }
 
 // Eventually asks check again and again until it returns nil, and fails the test with its last error after d.
-func Eventually(t testing.TB, d time.Duration, check func() error) {
-	t.Helper()
+func Eventually(tb testing.TB, d time.Duration, check func() error) {
+	tb.Helper()
 	deadline := time.Now().Add(d)
 	pause := time.Millisecond
 	for {
@@ -162,9 +162,9 @@ func Eventually(t testing.TB, d time.Duration, check func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not so within %v: %v", d, err)
+			tb.Fatalf("not so within %v: %v", d, err)
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 		pause = min(2*pause, 50*time.Millisecond)
 	}
 }

@@ -79,11 +79,15 @@ func TestEventually(t *testing.T) {
 	})
 	require.Equal(t, 3, n)
 	require.True(t, fails(func(tb testing.TB) {
+		tb.Helper()
 		testkit.Eventually(tb, time.Millisecond, func() error { return context.Canceled })
 	}))
 }
 
 func TestMissingEngineFailsLoudly(t *testing.T) {
 	t.Setenv("SWITCHBOARD_TEST_ENGINES", "oracle")
-	require.True(t, fails(func(tb testing.TB) { testkit.Engines(tb) }))
+	require.True(t, fails(func(tb testing.TB) {
+		tb.Helper()
+		testkit.Engines(tb)
+	}))
 }

@@ -112,7 +112,7 @@ func (a *Allocator) swapTo(ctx context.Context, p *pool, r SwapRequest, n number
 	now := a.clock.Now()
 	sw := store.Swap{Site: r.Site, Owner: r.Owner, Number: n}
 	if r.Quarantine > 0 {
-		sw.QuarantineUntil = now.Add(r.Quarantine)
+		sw.QuarantineUntil = now.Add(r.Quarantine).Truncate(time.Microsecond) // as the database keeps it
 	}
 	previous, err := a.store.Swap(ctx, r.Account, sw, now)
 	for range maxLost {

@@ -131,7 +131,7 @@ func (b *Book) Release(ctx context.Context, account uuid.UUID, owners []uuid.UUI
 	now := b.clock.Now()
 	var until time.Time
 	if quarantine > 0 {
-		until = now.Add(quarantine)
+		until = now.Add(quarantine).Truncate(time.Microsecond) // as the database keeps it
 	}
 	released, err := b.store.Release(ctx, account, owners, until, now)
 	if err != nil {

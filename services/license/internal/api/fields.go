@@ -35,12 +35,17 @@ func (f *fieldErrors) add(path, format string, args ...any) {
 // text returns a text as it is kept: trimmed, and in the composed form of Unicode (NFC), so that the same name is written in the same
 // way. Control characters are refused, as they have no place in a name, a mail header or a database.
 func (f *fieldErrors) text(path, value string) string {
-	value = norm.NFC.String(strings.TrimSpace(value))
-	if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }) {
+	value = clean(value)
+	if strings.ContainsFunc(value, isControl) {
 		f.add(path, "must not contain control characters")
 	}
 	return value
 }
+
+func clean(value string) string { return norm.NFC.String(strings.TrimSpace(value)) }
+
+// isControl is true of what breaks lines or is not to be seen.
+func isControl(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
 
 // name is text for a name that must not be empty.
 func (f *fieldErrors) name(path, value string) string {
@@ -53,14 +58,14 @@ func (f *fieldErrors) name(path, value string) string {
 
 // email checks an e-mail address: one address, without display name, comment or blanks.
 func (f *fieldErrors) email(path, value string) string {
-	value = f.text(path, value)
+	value = clean(value)
 	parsed, err := mail.ParseAddress(value)
 	switch {
 	case value == "":
 		f.add(path, "must not be empty")
 	case len(value) > maxEmail:
 		f.add(path, "must have at most %d bytes", maxEmail)
-	case err != nil || parsed.Address != value || strings.ContainsFunc(value, unicode.IsSpace):
+	case err != nil || parsed.Address != value || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || isControl(r) }):
 		f.add(path, "is not an e-mail address")
 	}
 	return value

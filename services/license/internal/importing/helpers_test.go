@@ -1,6 +1,7 @@
 package importing
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,3 +18,5 @@ func requireReason(t *testing.T, want commonv1.Reason, err error) {
 }
 
 func logOf(limit int) store.LogQuery { return store.LogQuery{Limit: limit} }
+
+func join(lines []string) string { return strings.Join(lines, "\n") + "\n" }

@@ -1,7 +1,6 @@
 package importing
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,7 +88,8 @@ func TestAssignAndChange(t *testing.T) {
 // TestEveryRowItsOwnError puts bad rows of many kinds between good ones.
 func TestEveryRowItsOwnError(t *testing.T) {
 	eachWorld(t, 400, 300, func(t *testing.T, w *world) {
-		w.run(t, Request{}, header, "p290@example.com,,Lisbon,,,1500,", "p291@example.com,,Lisbon,World,,1501,"+number(90))
+		w.run(t, Request{}, header, "p290@example.com,,Lisbon,,,1500,", "p291@example.com,,Lisbon,World,,1501,"+number(90),
+			"p292@example.com,,Lisbon,,,1502,")
 		bad := []struct {
 			line   string
 			reason commonv1.Reason
@@ -104,7 +104,7 @@ func TestEveryRowItsOwnError(t *testing.T) {
 			{"p205@example.com,,Lisbon,,,1500,", commonv1.Reason_EXTENSION_IN_USE},
 			{"p206@example.com,,Lisbon,,,7777,", commonv1.Reason_EXTENSION_OUT_OF_RANGE},
 			{"p207@example.com,,Lisbon,,,12x,", commonv1.Reason_EXTENSION_INVALID},
-			{"p208@example.com,,Lisbon,World,," + "," + number(90), commonv1.Reason_NUMBER_NOT_AVAILABLE},
+			{"p208@example.com,,Lisbon,World,,," + number(90), commonv1.Reason_NUMBER_NOT_AVAILABLE},
 			{"p209@example.com,,Lisbon,World,,,+19999999999", commonv1.Reason_NUMBER_NOT_AVAILABLE},
 			{"p210@example.com,,Lisbon,,,," + number(50), commonv1.Reason_PACKAGE_REQUIRED},
 			{"p211@example.com,,Lisbon,World,,,nine", commonv1.Reason_NUMBER_INVALID},
@@ -113,7 +113,7 @@ func TestEveryRowItsOwnError(t *testing.T) {
 			{"p213@example.com,Atrium,Lisbon,,,,", commonv1.Reason_FIELD_INVALID},
 			{"p290@example.com,,,,,1501,", commonv1.Reason_EXTENSION_IN_USE},
 			{"p291@example.com,,Porto,Old,,,", commonv1.Reason_PACKAGE_INACTIVE},
-			{"p214@example.com,,Lisbon,,,1501,", commonv1.Reason_EXTENSION_IN_USE},
+			{"p214@example.com,,Lisbon,,,1502,", commonv1.Reason_EXTENSION_IN_USE},
 		}
 		lines, want := []string{header}, map[int]commonv1.Reason{}
 		for i := range 180 {
@@ -225,4 +225,5 @@ func TestEmptyAndSmallFiles(t *testing.T) {
 	})
 }
 
-func lineOf(i int) string { return fmt.Sprintf("%s,,Lisbon,World,,,", email(i)) }
+// lineOf gives Person i a licence with a package.
+func lineOf(i int) string { return email(i) + ",,Lisbon,World,,," }

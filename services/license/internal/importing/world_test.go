@@ -154,6 +154,7 @@ func (w *world) submit(t testing.TB, req Request, lines ...string) model.Import 
 // finish works until there is nothing to be done.
 func (w *world) finish(t testing.TB, id uuid.UUID) model.Import {
 	t.Helper()
+	defer w.reconcile(t)()
 	found, err := w.importer.Step(t.Context())
 	require.NoError(t, err)
 	require.True(t, found)

@@ -99,7 +99,7 @@ func allNone(lists [][]string) bool {
 }
 
 func (e *Engine) newPhoneUsers(a *Assignment) []model.PhoneUser {
-	now := e.clock.Now().UTC()
+	now := e.clock.Now()
 	made := make([]model.PhoneUser, len(a.Assignees))
 	for i := range a.Assignees {
 		as := &a.Assignees[i]
@@ -159,7 +159,7 @@ func (op *assign) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (st
 	states := view.PackageStates{}
 	for i := range locked {
 		p := op.result(locked[i], i, states)
-		p.State, p.UpdateTime = model.StateActive, e.clock.Now().UTC()
+		p.State, p.UpdateTime = model.StateActive, e.clock.Now()
 		f.Update = append(f.Update, p)
 		f.Log = append(f.Log, e.entry(s, &p, model.LogAssigned, nil, snapshot(&p)))
 		message, err := e.welcome(s, &p, op.AccountName)

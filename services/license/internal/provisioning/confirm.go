@@ -28,7 +28,7 @@ func (e *Engine) Invite(ctx context.Context, c Caller, accountID uuid.UUID, n st
 	if err != nil {
 		return nil, nil, err
 	}
-	now := e.clock.Now().UTC()
+	now := e.clock.Now()
 	for i := range n.Users {
 		u := &n.Users[i]
 		if !u.Phone {
@@ -129,7 +129,7 @@ func (*confirm) undo(ctx context.Context, e *Engine, s *store.Saga) error {
 
 func (op *confirm) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (store.Finish, proto.Message, error) {
 	p := locked[0]
-	p.State, p.ExtensionNumber, p.UpdateTime = model.StateActive, op.number, e.clock.Now().UTC()
+	p.State, p.ExtensionNumber, p.UpdateTime = model.StateActive, op.number, e.clock.Now()
 	mails, err := e.welcome(s, &p, op.AccountName)
 	return store.Finish{
 		Update: []model.PhoneUser{p}, ConfirmUser: p.AssigneeID, Outbox: mails,

@@ -24,7 +24,7 @@ func (e *Engine) entry(s *store.Saga, p *model.PhoneUser, kind model.LogKind, be
 
 func (e *Engine) logEntry(c Caller, p *model.PhoneUser, kind model.LogKind, before, after map[string]any) model.LogEntry {
 	return model.LogEntry{
-		AccountID: p.AccountID, ID: uuid.Must(uuid.NewV7()), Time: e.clock.Now().UTC(), Kind: kind, PhoneUserID: p.ID,
+		AccountID: p.AccountID, ID: uuid.Must(uuid.NewV7()), Time: e.clock.Now(), Kind: kind, PhoneUserID: p.ID,
 		AssigneeKind: p.AssigneeKind, AssigneeID: p.AssigneeID, DisplayName: p.DisplayName,
 		Actor: c.Actor, RequestID: c.TraceID, Before: before, After: after,
 	}

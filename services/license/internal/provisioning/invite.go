@@ -29,7 +29,7 @@ func (e *Engine) ResendInvite(ctx context.Context, c Caller, accountID, id uuid.
 			return store.Change{}, err
 		}
 		changed := p
-		changed.ResendTime = e.clock.Now().UTC()
+		changed.ResendTime = e.clock.Now()
 		return store.Change{
 			PhoneUser: changed, Outbox: []store.OutboxMessage{m},
 			Log: []model.LogEntry{e.logEntry(c, &p, model.LogInviteResent, nil, nil)},

@@ -77,7 +77,7 @@ func (h *holdings) finishHoldings(e *Engine, s *store.Saga, locked []model.Phone
 	for i := range locked {
 		p := locked[i]
 		p.PackageID, p.PhoneNumbers = h.result[i].PackageID, h.result[i].PhoneNumbers
-		p.UpdateTime = e.clock.Now().UTC()
+		p.UpdateTime = e.clock.Now()
 		states[p.PackageID] = h.result[i].PackageState
 		f.Update = append(f.Update, p)
 		f.Log = append(f.Log, e.entry(s, &p, kind, holdingFields(&locked[i]), holdingFields(&p)))

@@ -36,7 +36,7 @@ func (op *trash) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model
 }
 
 func (op *trash) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (store.Finish, proto.Message, error) {
-	after := op.trashed(locked, e.clock.Now().UTC())
+	after := op.trashed(locked, e.clock.Now())
 	f := store.Finish{Update: after, ReleaseSeats: len(locked)}
 	for i := range locked {
 		f.Log = append(f.Log, e.entry(s, &locked[i], model.LogTrashed, snapshot(&locked[i]), snapshot(&after[i])))
@@ -106,7 +106,7 @@ func (e *Engine) PreviewTrash(ctx context.Context, t Targets) (*licensev1.BatchT
 	if err != nil {
 		return nil, err
 	}
-	return trashAnswer(ps, (&trash{TrashTime: e.cfg.TrashTime}).trashed(ps, e.clock.Now().UTC())), nil
+	return trashAnswer(ps, (&trash{TrashTime: e.cfg.TrashTime}).trashed(ps, e.clock.Now())), nil
 }
 
 // restore brings phone users back from the trash.
@@ -146,7 +146,7 @@ func (op *restore) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (s
 	if len(locked) != len(op.restored) {
 		return store.Finish{}, nil, fmt.Errorf("%d phone users are left of %d", len(locked), len(op.restored))
 	}
-	after, states := op.back(locked, e.clock.Now().UTC())
+	after, states := op.back(locked, e.clock.Now())
 	f := store.Finish{Update: after}
 	for i := range after {
 		f.Log = append(f.Log, e.entry(s, &after[i], model.LogRestored, snapshot(&locked[i]), snapshot(&after[i])))
@@ -235,6 +235,6 @@ func (e *Engine) PreviewRestore(ctx context.Context, t Targets) (*licensev1.Batc
 	if err := op.ask(ctx, e, t.Account, ps, true); err != nil {
 		return nil, err
 	}
-	after, states := op.back(ps, e.clock.Now().UTC())
+	after, states := op.back(ps, e.clock.Now())
 	return op.answer(after, states), nil
 }

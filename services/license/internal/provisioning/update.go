@@ -128,7 +128,7 @@ func (e *Engine) updateRecord(ctx context.Context, u Update) (*licensev1.PhoneUs
 		}
 		c.PhoneUser.SetupComplete = p.SetupComplete || u.CompletesSetup
 		c.Unchanged = proto.Equal(p.Settings, c.PhoneUser.Settings) && p.SetupComplete == c.PhoneUser.SetupComplete
-		c.PhoneUser.UpdateTime = e.clock.Now().UTC()
+		c.PhoneUser.UpdateTime = e.clock.Now()
 		c.Log = e.changeEntries(u.Caller, &p, &c.PhoneUser)
 		return c, nil
 	})
@@ -203,7 +203,7 @@ func (op *move) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (stor
 		return store.Finish{}, nil, errors.New("the phone user is gone")
 	}
 	p := locked[0]
-	p.ExtensionNumber, p.SiteID, p.UpdateTime = op.number, op.SiteID, e.clock.Now().UTC()
+	p.ExtensionNumber, p.SiteID, p.UpdateTime = op.number, op.SiteID, e.clock.Now()
 	if op.Settings != nil {
 		p.Settings = op.Settings.Settings
 	}

@@ -26,10 +26,13 @@ func BenchmarkSender(b *testing.B) {
 		b.Run(string(e.Kind()), func(b *testing.B) {
 			x := setup(b, e)
 			s := x.start(b, nil)
-			for b.Loop() {
+			for total := benchMails; b.Loop(); total += benchMails {
 				x.enqueue(b, benchMails)
 				s.Wake()
 				testkit.Eventually(b, patience, func() error {
+					if x.server.Count() < total {
+						return errors.New("not all have arrived")
+					}
 					backlog, err := x.store.Backlog(b.Context(), 1)
 					if err == nil && backlog.Queued > 0 {
 						err = errors.New("not all are sent")

@@ -134,6 +134,13 @@ func (s *Server) Mails() []Mail {
 	return append([]Mail(nil), s.mails...)
 }
 
+// Count says how many mails were kept so far.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mails)
+}
+
 // Connections says how many connections there were so far.
 func (s *Server) Connections() int {
 	s.mu.Lock()

@@ -173,7 +173,7 @@ func unaryHandler(service, name string, handler Handler) grpc.MethodHandler {
 		if err := dec(req); err != nil {
 			return nil, err
 		}
-		call := func(ctx context.Context, req any) (any, error) { return handler(ctx, name, req.(*dynamicpb.Message)) }
+		call := func(ctx context.Context, _ any) (any, error) { return handler(ctx, name, req) }
 		if interceptor == nil {
 			return call(ctx, req)
 		}

@@ -18,11 +18,11 @@ type Server struct {
 }
 
 // New starts an etcd that ends with the test.
-func New(t testing.TB) *Server {
-	t.Helper()
-	s := &Server{dir: t.TempDir()}
-	s.Start(t)
-	t.Cleanup(func() { s.Stop(t) })
+func New(tb testing.TB) *Server {
+	tb.Helper()
+	s := &Server{dir: tb.TempDir()}
+	s.Start(tb)
+	tb.Cleanup(func() { s.Stop(tb) })
 	return s
 }
 
@@ -30,27 +30,27 @@ func New(t testing.TB) *Server {
 func (s *Server) Endpoints() []string { return []string{s.Endpoint} }
 
 // Start brings it back after Stop, with the data and the address it had.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
+func (s *Server) Start(tb testing.TB) {
+	tb.Helper()
 	addr := ""
 	if u, err := url.Parse(s.Endpoint); err == nil {
 		addr = u.Host
 	}
-	inst, err := localetcd.Start(t.Context(), localetcd.Options{DataDir: s.dir, Addr: addr})
+	inst, err := localetcd.Start(tb.Context(), localetcd.Options{DataDir: s.dir, Addr: addr})
 	if err != nil {
-		t.Fatalf("start etcd: %v", err)
+		tb.Fatalf("start etcd: %v", err)
 	}
 	s.inst, s.Endpoint = inst, inst.Endpoint
 }
 
 // Stop ends it: clients lose their connections and find nobody at the address. Stopping twice is no error.
-func (s *Server) Stop(t testing.TB) {
-	t.Helper()
+func (s *Server) Stop(tb testing.TB) {
+	tb.Helper()
 	if s.inst == nil {
 		return
 	}
 	if err := s.inst.Stop(); err != nil {
-		t.Errorf("stop etcd: %v", err)
+		tb.Errorf("stop etcd: %v", err)
 	}
 	s.inst = nil
 }

@@ -1,0 +1,191 @@
+package extension_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
+	extensionv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1"
+	"github.com/switchboard-phone/switchboard/services/extension"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
+	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+)
+
+func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+
+// issuer signs tokens and publishes its key.
+type issuer struct {
+	url    string
+	signer jose.Signer
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	jwk := jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jwk}, nil)
+	require.NoError(t, err)
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}})
+	require.NoError(t, err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys) }))
+	t.Cleanup(func() {
+		server.Close()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	})
+	return &issuer{url: server.URL, signer: signer}
+}
+
+func (i *issuer) token(t *testing.T, claims map[string]any) string {
+	t.Helper()
+	all := map[string]any{"iss": i.url, "aud": "switchboard", "sub": "tester", "exp": time.Now().Add(48 * time.Hour).Unix()}
+	for k, v := range claims {
+		all[k] = v
+	}
+	payload, err := json.Marshal(all)
+	require.NoError(t, err)
+	signed, err := i.signer.Sign(payload)
+	require.NoError(t, err)
+	token, err := signed.CompactSerialize()
+	require.NoError(t, err)
+	return token
+}
+
+// bundle is an account, a site of it, and the service.
+type bundle struct {
+	url           string
+	issuer        *issuer
+	clock         *clock.Fake
+	account, site string
+	cfg           extension.Config
+}
+
+// setup prepares a service; etcd is its etcd's endpoints, none for no leasing.
+func setup(t *testing.T, e testkit.Engine, etcd ...string) *bundle {
+	t.Helper()
+	b := &bundle{
+		url: e.NewURL(t, extension.Migrations), issuer: newIssuer(t), clock: clock.NewFake(time.Now()), cfg: extension.DefaultConfig(),
+	}
+	b.account = "accounts/" + uuid.NewString()
+	b.site = b.account + "/sites/" + uuid.NewString()
+	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
+	b.cfg.Database.URL, b.cfg.Database.MaxConns = b.url, 8
+	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.url, b.issuer.url
+	b.cfg.Leasing.Enabled, b.cfg.Etcd.Endpoints = len(etcd) > 0, etcd
+	b.cfg.Etcd.SessionTTL = 2 * time.Second
+	return b
+}
+
+// replica is one running service with clients to it.
+type replica struct {
+	alloc  extensionv1.AllocationServiceClient
+	exts   extensionv1.ExtensionServiceClient
+	ranges extensionv1.ExtensionRangeServiceClient
+	ops    string
+	stop   func()
+}
+
+func (b *bundle) start(t *testing.T) *replica {
+	t.Helper()
+	s, err := extension.New(t.Context(), b.cfg, extension.Options{Clock: b.clock, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	r := &replica{
+		alloc: extensionv1.NewAllocationServiceClient(conn), exts: extensionv1.NewExtensionServiceClient(conn),
+		ranges: extensionv1.NewExtensionRangeServiceClient(conn), ops: "http://" + s.OpsAddr(),
+	}
+	r.stop = sync.OnceFunc(func() {
+		require.NoError(t, conn.Close())
+		cancel()
+		require.NoError(t, <-done)
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// as returns a context with a token of these claims.
+func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
+	t.Helper()
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.token(t, claims))
+}
+
+func (b *bundle) license(t *testing.T) context.Context {
+	t.Helper()
+	return b.as(t, map[string]any{"service": "license"})
+}
+
+func (b *bundle) admin(t *testing.T) context.Context {
+	t.Helper()
+	return b.as(t, map[string]any{"account": b.account[len("accounts/"):], "role": "ADMIN"})
+}
+
+func (b *bundle) operator(t *testing.T) context.Context {
+	t.Helper()
+	return b.as(t, map[string]any{"operator": true})
+}
+
+func (b *bundle) phoneUser() string { return b.account + "/phoneUsers/" + uuid.NewString() }
+
+func (b *bundle) newRange(t *testing.T, r *replica, from, to string) *extensionv1.ExtensionRange {
+	t.Helper()
+	out, err := r.ranges.CreateExtensionRange(b.admin(t), &extensionv1.CreateExtensionRangeRequest{
+		Parent: b.site, ExtensionRange: &extensionv1.ExtensionRange{From: from, To: to},
+	})
+	require.NoError(t, err)
+	return out
+}
+
+// allocate asks for numbers for new owners ("" for any) and requires that they get some.
+func (b *bundle) allocate(t *testing.T, r *replica, wishes ...string) []*extensionv1.Allocation {
+	t.Helper()
+	req := &extensionv1.AllocateExtensionsRequest{Site: b.site}
+	for _, wish := range wishes {
+		req.Allocations = append(req.Allocations, &extensionv1.Allocation{Owner: b.phoneUser(), Number: wish})
+	}
+	res, err := r.alloc.AllocateExtensions(b.license(t), req)
+	require.NoError(t, err)
+	require.Len(t, res.GetAllocations(), len(wishes))
+	for i, a := range res.GetAllocations() {
+		require.Equal(t, req.GetAllocations()[i].GetOwner(), a.GetOwner())
+	}
+	return res.GetAllocations()
+}
+
+// reasonIs requires a refusal as a caller sees it.
+func reasonIs(t *testing.T, err error, want commonv1.Reason) *errs.Error {
+	t.Helper()
+	e, ok := errs.From(err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, want.String(), e.Reason().String(), "%v", err)
+	return e
+}
+
+func fields(e *errs.Error) []string {
+	var out []string
+	for _, v := range e.Violations() {
+		out = append(out, v.GetField())
+	}
+	return out
+}
