@@ -24,11 +24,9 @@ type floor struct {
 	license, extension *pgxpool.Pool
 	account            uuid.UUID
 
-	phoneUsers, log, extensions *rowset
-	// finished holds what the finish step sets, in the order of phoneUsers.
-	ids      []*uuid.UUID
-	numbers  []*string
-	states   []*string
+	// begun are phone users as the begin step leaves them, finished the same as the finish step does.
+	begun, finished, log, extensions *rowset
+
 	outboxID []*uuid.UUID
 	outbox   [][]byte
 }
@@ -51,7 +49,12 @@ func newFloor(ctx context.Context, s *stack.Stack, model uuid.UUID, n, conns int
 		pool  *pgxpool.Pool
 		table string
 		into  **rowset
-	}{{f.license, "phone_users", &f.phoneUsers}, {f.license, "account_log", &f.log}, {f.extension, "extensions", &f.extensions}} {
+	}{
+		{f.license, "phone_users", &f.begun},
+		{f.license, "phone_users", &f.finished},
+		{f.license, "account_log", &f.log},
+		{f.extension, "extensions", &f.extensions},
+	} {
 		if *x.into, err = readModel(ctx, x.pool, x.table, model, n); err != nil {
 			return nil, err
 		}
@@ -93,29 +96,21 @@ func readModel(ctx context.Context, pool *pgxpool.Pool, table string, model uuid
 	return set, nil
 }
 
-// prepare puts the rows into the state that the begin step writes, and notes what the finish step makes of them.
+// prepare gives all rows keys of their own and puts those of the begin step into its state.
 func (f *floor) prepare(n int) error {
 	mask := rand.Uint64() >> 2 // the two bits in front say which kind of UUID it is
-	for _, set := range []*rowset{f.phoneUsers, f.log, f.extensions} {
+	for _, set := range []*rowset{f.begun, f.finished, f.log, f.extensions} {
 		set.rekey(f.account, mask)
 	}
-	for name, into := range map[string]*[]*string{"extension_number": &f.numbers, "state": &f.states} {
-		c, err := f.phoneUsers.find(name)
+	for name, value := range map[string]string{"extension_number": "", "state": "PROVISIONING"} {
+		c, err := f.begun.find(name)
 		if err != nil {
 			return err
 		}
-		*into = c.texts
-		c.texts = make([]*string, n)
-		begun := map[string]string{"extension_number": "", "state": "PROVISIONING"}[name]
 		for i := range c.texts {
-			c.texts[i] = &begun
+			c.texts[i] = &value
 		}
 	}
-	c, err := f.phoneUsers.find("phone_user_id")
-	if err != nil {
-		return err
-	}
-	f.ids = c.uuids
 	f.outboxID, f.outbox = make([]*uuid.UUID, n), make([][]byte, n)
 	for i := range n {
 		id, err := uuid.NewV7()
@@ -155,7 +150,7 @@ func (f *floor) assign(ctx context.Context, from, to int) error {
 
 func (f *floor) begin(batch *pgx.Batch, saga uuid.UUID, from, to int) {
 	batch.Queue(`UPDATE account_seats SET taken = taken + $2 WHERE account_id = $1`, f.account, to-from)
-	sql, params := f.phoneUsers.insert(from, to)
+	sql, params := f.begun.insert(from, to)
 	batch.Queue(sql, params...)
 	batch.Queue(`INSERT INTO sagas (saga_id, account_id, kind, state, plan, phone_users, seats, request_id, actor, trace_id, attempts, claimed_until, create_time)
 		VALUES ($1, $2, 'ASSIGN', 'RUNNING', '{}', '', $3, '', 'bench', '', 0, now() + INTERVAL '1 hour', now())`, saga, f.account, to-from)
@@ -163,13 +158,14 @@ func (f *floor) begin(batch *pgx.Batch, saga uuid.UUID, from, to int) {
 
 func (f *floor) finish(batch *pgx.Batch, saga uuid.UUID, from, to int) {
 	batch.Queue(`DELETE FROM sagas WHERE saga_id = $1`, saga)
-	batch.Queue(`UPDATE phone_users SET state = u.state, extension_number = u.number, revision = revision + 1, update_time = now()
-		FROM (SELECT unnest($2::UUID[]) AS id, unnest($3::TEXT[]) AS number, unnest($4::TEXT[]) AS state) AS u
-		WHERE phone_users.account_id = $1 AND phone_users.phone_user_id = u.id`, f.account, f.ids[from:to], f.numbers[from:to], f.states[from:to])
-	sql, params := f.log.insert(from, to)
+	// The form of an update that finds each row by its key on both engines.
+	sql, params := f.finished.insert(from, to)
+	batch.Queue(sql+` ON CONFLICT (account_id, phone_user_id) DO UPDATE SET state = excluded.state,
+		extension_number = excluded.extension_number, revision = excluded.revision, update_time = excluded.update_time`, params...)
+	sql, params = f.log.insert(from, to)
 	batch.Queue(sql, params...)
 	batch.Queue(`INSERT INTO outbox (message_id, account_id, message, claimed_until, create_time)
-		SELECT unnest($2::UUID[]), $1, unnest($3::BYTEA[]), now() + INTERVAL '1 hour', now()`, f.account, f.outboxID[from:to], f.outbox[from:to])
+		SELECT unnest($2::UUID[]), $1::UUID, unnest($3::BYTEA[]), now() + INTERVAL '1 hour', now()`, f.account, f.outboxID[from:to], f.outbox[from:to])
 }
 
 // cleanUp takes the outbox rows away, which nobody is to send.

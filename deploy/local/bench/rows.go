@@ -39,7 +39,7 @@ var kinds = map[string]struct{ kind, cast string }{
 	"timestamp with time zone": {"TIMESTAMPTZ", ""}, "bytea": {"BYTEA", ""}, "bytes": {"BYTEA", ""}, "jsonb": {"TEXT", "::JSONB"},
 }
 
-// readRows reads the rows of an account.
+// readRows reads the rows of an account, in the order of their key.
 func readRows(ctx context.Context, q *pgx.Conn, table string, account uuid.UUID, limit int) (*rowset, error) {
 	set := &rowset{table: table}
 	if err := set.readColumns(ctx, q); err != nil {
@@ -52,7 +52,7 @@ func readRows(ctx context.Context, q *pgx.Conn, table string, account uuid.UUID,
 			names[i] += "::TEXT"
 		}
 	}
-	rows, err := q.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE account_id = $1 LIMIT $2", strings.Join(names, ", "), table), account, limit)
+	rows, err := q.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE account_id = $1 ORDER BY 2 LIMIT $2", strings.Join(names, ", "), table), account, limit)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", table, err)
 	}

@@ -41,23 +41,18 @@ func (tn *tenant) books() books {
 	return b
 }
 
-// settled reads the books once each welcome mail is out.
+// settled reads the books once everybody who has a licence is told of it.
 func (tn *tenant) settled() books {
 	tn.Helper()
 	tn.eventually(func() error {
-		sent, people := 0, 0
-		for _, n := range tn.notifications("") {
-			if n.Kind == "WELCOME" && n.State == "SENT" {
-				sent++
-			}
+		told := map[string]bool{}
+		for _, n := range tn.notifications("state = SENT") {
+			told[n.PhoneUser] = true
 		}
 		for _, u := range tn.phoneUsers() {
-			if u.Kind == "USER" {
-				people++
+			if u.Kind == "USER" && !told[u.Name] {
+				return fmt.Errorf("%s is not told yet", u.Email)
 			}
-		}
-		if sent < people {
-			return fmt.Errorf("%d of %d people are told", sent, people)
 		}
 		return nil
 	})

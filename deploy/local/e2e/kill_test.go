@@ -177,6 +177,7 @@ func (v *victims) dies(service string, death serviceproc.Death, repeats bool) bo
 	if dead {
 		require.NoError(v, v.restart(service))
 	}
+	j.reachable()
 	if repeats {
 		require.Len(v, j.insist(), people)
 	}
@@ -228,6 +229,18 @@ func (v *victims) restart(service string) error {
 	ctx, cancel := context.WithTimeout(v.Context(), patience)
 	defer cancel()
 	return v.stack.Restart(ctx, service, 0)
+}
+
+// reachable waits until the gateway has found every service again.
+func (j *job) reachable() {
+	j.Helper()
+	j.eventually(func() error {
+		var all []error
+		for _, path := range []string{"", "/extensions", "/packages", "/notifications"} {
+			all = append(all, j.admin.Get(j.Context(), j.path+path, nil))
+		}
+		return errors.Join(all...)
+	})
 }
 
 // TestKilledAtAnyMoment kills services at random moments while many assign, and starts them again.

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
 )
 
 // tokenCheck is how often a token file is looked at; kubelet renews projected tokens long before they expire.
@@ -16,7 +18,7 @@ const tokenCheck = time.Second
 
 // FileToken returns credentials that send the token in the file at path with every call, as a bearer token. The file is read
 // when the first call is made and again when it has changed, so it may be renewed in place. It also works without TLS, for
-// loopback and for meshes that encrypt below.
+// loopback and for meshes that encrypt below. While the file cannot be read, calls fail with UNAVAILABLE.
 func FileToken(path string) credentials.PerRPCCredentials { return &fileToken{path: path} }
 
 type fileToken struct {
@@ -32,7 +34,8 @@ type fileToken struct {
 func (f *fileToken) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	token, err := f.read()
 	if err != nil {
-		return nil, err
+		// Without a code of its own gRPC would call it UNAUTHENTICATED, which reads as a refusal for good by the other side.
+		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	return map[string]string{"authorization": "Bearer " + token}, nil
 }

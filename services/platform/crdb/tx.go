@@ -105,8 +105,8 @@ func (d *DB) runPostgres(ctx context.Context, op string, fn func(ctx context.Con
 
 // TxReadBack is Tx for transactions that write a key of their own, such as a request id with a unique constraint. When the
 // result is ambiguous it asks committed, which looks for that key in a fresh transaction: true means that fn took effect and
-// the answer is nil, false runs fn again. It also asks when a repeated run fails because the key exists meanwhile, as a
-// COMMIT that was thought lost may still arrive.
+// the answer is nil, false runs fn again. It also asks when a repeated run fails, be it because the key exists meanwhile: a COMMIT
+// that was thought lost may still arrive, and then its own effects are what the repeated run met.
 //
 // fn may leave results in variables only if committed fills the same ones. When committed fails too, the *AmbiguousError is
 // returned.
@@ -117,10 +117,11 @@ func (d *DB) TxReadBack(ctx context.Context, op string, fn func(ctx context.Cont
 	for n := 1; ; n++ {
 		err := d.Tx(ctx, op, fn)
 		again := IsAmbiguous(err)
+		if err == nil || !again && lost == nil {
+			return err
+		}
 		if again {
 			lost = err
-		} else if lost == nil || Classify(err) != UniqueViolation {
-			return err
 		}
 		done, askErr := d.readBack(ctx, op, committed)
 		switch {

@@ -204,23 +204,41 @@ func TestTxReadBackResolvesBothWays(t *testing.T) {
 	})
 }
 
-// A COMMIT that was thought lost arrives after the first look: the repeated run meets its key and asks again.
+// A COMMIT that was thought lost arrives after the first look: the repeated run meets its effects, and asks again.
 func TestTxReadBackOfLateCommit(t *testing.T) {
 	t.Parallel()
+	refused := errors.New("no seat is left")
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		p, through := newProxy(t, e.NewURL(t, schema))
-		db, id, runs, asked := e.Open(t, through), uuid.New(), 0, 0
-		p.cutAt(commitText(e), true)
-		err := db.TxReadBack(t.Context(), "test.Write", insertRequest(id, &runs), func(ctx context.Context, q crdb.Querier) (bool, error) {
-			if asked++; asked == 1 {
-				return false, nil
-			}
-			return requestThere(id)(ctx, q)
-		})
-		require.NoError(t, err)
-		require.Equal(t, 2, runs)
-		require.Equal(t, 2, asked)
-		require.Equal(t, 1, rows(t, db, "requests"))
+		for name, write := range map[string]func(id uuid.UUID, runs *int) func(context.Context, pgx.Tx) error{
+			"key exists": insertRequest,
+			"refusal by a rule": func(id uuid.UUID, runs *int) func(context.Context, pgx.Tx) error {
+				return func(ctx context.Context, tx pgx.Tx) error {
+					var n int
+					if err := tx.QueryRow(ctx, "SELECT count(*) FROM requests").Scan(&n); err != nil {
+						return err
+					}
+					if n > 0 {
+						*runs++
+						return refused
+					}
+					return insertRequest(id, runs)(ctx, tx)
+				}
+			},
+		} {
+			p, through := newProxy(t, e.NewURL(t, schema))
+			db, id, runs, asked := e.Open(t, through), uuid.New(), 0, 0
+			p.cutAt(commitText(e), true)
+			err := db.TxReadBack(t.Context(), "test.Write", write(id, &runs), func(ctx context.Context, q crdb.Querier) (bool, error) {
+				if asked++; asked == 1 {
+					return false, nil
+				}
+				return requestThere(id)(ctx, q)
+			})
+			require.NoError(t, err, name)
+			require.Equal(t, 2, runs, name)
+			require.Equal(t, 2, asked, name)
+			require.Equal(t, 1, rows(t, db, "requests"), name)
+		}
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,10 @@ func upCommand() *cobra.Command {
 			"Once everything answers, it prints where, and writes it as JSON to the ready file.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			// One of an earlier run would tell of what is not there any more.
+			if err := os.Remove(readyFile); readyFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("removing the old ready file: %w", err)
+			}
 			s, err := f.start(cmd.Context(), cmd.OutOrStdout(), stack.Options{GatewayAddr: addr, DataDir: data})
 			if err != nil {
 				return err

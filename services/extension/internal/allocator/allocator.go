@@ -9,7 +9,6 @@ package allocator
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -138,7 +137,7 @@ func New(cfg Config, deps Deps) *Allocator {
 		a.clock = clock.System
 	}
 	if a.log == nil {
-		a.log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.metrics = newMetrics(deps.Registerer, a.held)
 	a.group = groupcommit.New(a.run, (*job).weight, groupcommit.Options{

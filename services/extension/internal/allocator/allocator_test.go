@@ -3,6 +3,7 @@ package allocator_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,7 +31,13 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/etcdtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+func TestMain(m *testing.M) {
+	// Each check is some thirty steps on a real database; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		panic(err)
+	}
+	os.Exit(testkit.Main(m))
+}
 
 // world is a database and an account in it, for any number of replicas.
 type world struct {
@@ -318,7 +325,7 @@ func TestLeasedAllocationsAskEtcdSeldom(t *testing.T) {
 			_, failed := storm(t.Context(), []allocator.Request{w.request(1), w.request(99)}, r)
 			require.Empty(t, failed)
 		}
-		require.Equal(t, 5000.0, r.counter(t, "switchboard_extension_allocations_total", "leased"))
+		require.Equal(t, 5000, int(r.counter(t, "switchboard_extension_allocations_total", "leased")))
 		require.LessOrEqual(t, r.counter(t, "switchboard_extension_etcd_ops_total"), 5000*20/1000.0)
 		require.Zero(t, r.counter(t, "switchboard_extension_conflicts_total"))
 		rows := w.rows(t, r)

@@ -64,15 +64,13 @@ func (b *block) put(n number.Number) {
 	}
 }
 
-// take makes n not free, and says whether it was.
-func (b *block) take(n number.Number) bool {
+// take makes n not free.
+func (b *block) take(n number.Number) {
 	word, bit := b.at(n)
-	if b.free[word]&bit == 0 {
-		return false
+	if b.free[word]&bit != 0 {
+		b.free[word] &^= bit
+		b.left--
 	}
-	b.free[word] &^= bit
-	b.left--
-	return true
 }
 
 // lapseAt makes n free once its quarantine is over.

@@ -102,10 +102,10 @@ func TestFailuresUnderLoad(t *testing.T) {
 						continue
 					}
 					mu.Lock()
-					defer mu.Unlock()
 					for _, e := range got {
 						told[e.Owner] = e.Number.String()
 					}
+					mu.Unlock()
 					return
 				}
 			})

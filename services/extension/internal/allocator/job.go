@@ -54,17 +54,17 @@ func (j *job) pathOf(item int) string {
 func (j *job) weight() int { return len(j.Items) }
 
 // open returns the indexes of the items without a number that have a wish, and of those that take any.
-func (j *job) open() (wishes, any []int) {
+func (j *job) open() (wishes, rest []int) {
 	for i := range j.Items {
 		switch {
 		case j.got[i] != nil:
 		case j.wishes[i] != 0:
 			wishes = append(wishes, i)
 		default:
-			any = append(any, i)
+			rest = append(rest, i)
 		}
 	}
-	return wishes, any
+	return wishes, rest
 }
 
 // result returns what everybody has.

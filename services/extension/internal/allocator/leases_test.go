@@ -72,7 +72,7 @@ func TestLargeRequestTakesSeveralBlocks(t *testing.T) {
 		got, err := r.Allocate(t.Context(), w.request(1000))
 		require.NoError(t, err)
 		require.Equal(t, "1999", got[999].Number.String())
-		require.Equal(t, 1000.0, r.counter(t, "switchboard_extension_allocations_total", "leased"))
+		require.Equal(t, 1000, int(r.counter(t, "switchboard_extension_allocations_total", "leased")))
 	})
 }
 
@@ -103,7 +103,7 @@ func TestReleasedNumbersOfADrainedBlockAreFoundAgain(t *testing.T) {
 			again, err := a.Allocate(ctx, w.request(1))
 			require.NoError(t, err)
 			require.Equal(t, got[7+i].Number, again[0].Number)
-			require.Equal(t, before+1, a.counter(t, "switchboard_extension_allocations_total", path))
+			require.Equal(t, int(before)+1, int(a.counter(t, "switchboard_extension_allocations_total", path)))
 			w.clock.Advance(time.Minute) // leasing pauses after it found nothing
 		}
 	})
@@ -318,7 +318,7 @@ func TestBlocksWhoseAnswerWasLostAreFound(t *testing.T) {
 		got, err = r.Allocate(t.Context(), w.request(1))
 		require.NoError(t, err)
 		require.Equal(t, []string{"101"}, texts(got))
-		require.Equal(t, 1.0, r.counter(t, "switchboard_extension_allocations_total", "leased"))
+		require.Equal(t, 1, int(r.counter(t, "switchboard_extension_allocations_total", "leased")))
 	})
 }
 
@@ -346,7 +346,7 @@ func TestIdleAccountsGiveBlocksBack(t *testing.T) {
 				return nil
 			})
 		}
-		require.Equal(t, 4.0, r.counter(t, "switchboard_extension_blocks_held"))
+		require.Equal(t, 4, int(r.counter(t, "switchboard_extension_blocks_held")))
 		w.clock.Advance(time.Minute)
 		r.Sweep(ctx)
 		require.Empty(t, held(t, r))

@@ -202,37 +202,56 @@ func demand(site uuid.UUID, jobs []*job) int {
 // fromDatabase picks count numbers that are free in the database. It refuses when there are fewer: only the database can say
 // so. It returns fewer when there are enough but others of this round get them.
 func (p *planner) fromDatabase(ctx context.Context, j *job, count int, rest []*job) ([]pick, error) {
-	res := p.searched[j.Site]
-	if res == nil {
-		need := demand(j.Site, rest)
-		spread := 0
-		if p.n > 0 {
-			spread = min(need<<min(p.n, 10), maxSpread) + 16 // others look in the same place
-		}
-		f, err := p.search(ctx, j.Account, j.Site, need+len(p.numbers)+spread)
-		if err != nil {
-			return nil, err
-		}
-		if p.n > 0 {
-			f.picks = scatter(f.picks, need+len(p.numbers))
-		}
-		res = &f
-		p.searched[j.Site] = res
+	res, err := p.find(ctx, j.Site, rest)
+	if err != nil {
+		return nil, err
 	}
-	if int64(count) > res.free {
+	if res.available(j) < int64(count) {
 		// Those who have an extension already need none.
 		if err := p.lookUp(ctx, j); err != nil {
 			return nil, err
 		}
-		if _, open := j.open(); len(open) < count {
-			count = len(open)
-		}
-		if int64(count) > res.free {
+		wishes, open := j.open()
+		count = min(count, len(open))
+		if res.available(j) < int64(count) {
 			p.metrics.exhausted.Inc()
-			return nil, exhausted(j.Request, count, res.free)
+			return nil, exhausted(j.Request, count+len(wishes), res.free)
 		}
 	}
 	return p.draw(res, count), nil
+}
+
+// find searches for what jobs need of a site, once a round. Retries look further and pick by chance: others look in the same
+// place.
+func (p *planner) find(ctx context.Context, site uuid.UUID, jobs []*job) (*found, error) {
+	if res := p.searched[site]; res != nil {
+		return res, nil
+	}
+	want := demand(site, jobs) + len(p.numbers)
+	spread := 0
+	if p.n > 0 {
+		spread = min(want<<min(p.n, 10), maxSpread) + 16
+	}
+	res, err := p.search(ctx, p.account, site, want+spread)
+	if err != nil {
+		return nil, err
+	}
+	if p.n > 0 {
+		res.picks = scatter(res.picks, want)
+	}
+	p.searched[site] = &res
+	return &res, nil
+}
+
+// available returns how many of the numbers found free a job can have besides those that it wishes for.
+func (f *found) available(j *job) int64 {
+	out := f.free
+	for _, n := range j.wishes {
+		if n != 0 && f.known[n] {
+			out--
+		}
+	}
+	return out
 }
 
 // draw takes count picks off the result of a search, or as many as are left.

@@ -77,15 +77,12 @@ func (s *site) left() int {
 	return sum
 }
 
-// refresh drops blocks of sessions other than epoch, and frees the numbers whose quarantine is over. It returns how many
-// blocks went.
-func (s *site) refresh(epoch int64, now time.Time) int {
-	before := len(s.blocks)
+// refresh drops blocks of sessions other than epoch, and frees the numbers whose quarantine is over.
+func (s *site) refresh(epoch int64, now time.Time) {
 	s.blocks = slices.DeleteFunc(s.blocks, func(b *block) bool { return b.epoch != epoch })
 	for _, b := range s.blocks {
 		b.expire(now)
 	}
-	return before - len(s.blocks)
 }
 
 // takeLowest picks count free numbers of a site, lowest first, or none when there are fewer.

@@ -1,6 +1,7 @@
 package allocator_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -112,6 +113,17 @@ func TestAllOrNothing(t *testing.T) {
 		_, err = r.Allocate(t.Context(), w.wish("", "110", "120", ""))
 		reasonIs(t, err, commonv1.Reason_EXTENSION_IN_USE)
 		require.Len(t, w.rows(t, r), 1)
+
+		// What a request wishes for is not there for its others.
+		small := w.site
+		w.site = uuid.New()
+		w.newRange(t, r, "200", "201")
+		for _, act := range []func(context.Context, allocator.Request) ([]store.Extension, error){r.Allocate, r.Preview} {
+			_, err = act(t.Context(), w.wish("", "200", ""))
+			refused = reasonIs(t, err, commonv1.Reason_EXTENSION_RANGE_EXHAUSTED)
+			require.Equal(t, "3 of 2", refused.Metadata()["requested"]+" of "+refused.Metadata()["free"])
+		}
+		w.site = small
 
 		// The numbers that were picked in vain are there for the next.
 		got, err := r.Allocate(t.Context(), w.request(49))

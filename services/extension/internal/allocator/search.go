@@ -100,10 +100,14 @@ func within(rows []store.Extension, sp number.Span) []store.Extension {
 	return rows[lo:hi]
 }
 
-// found is what a search in the database brought: numbers that were free, lowest first, and how many are free in all.
+// found is what a search in the database brought.
 type found struct {
+	// picks are numbers that were free, lowest first, as many as were asked for if there are so many.
 	picks []pick
-	free  int64
+	// free is how many are free in all.
+	free int64
+	// known are the numbers of picks.
+	known map[number.Number]bool
 }
 
 // search looks for up to want free numbers of a site in the database. It may find fewer than there are when others take some
@@ -113,7 +117,7 @@ func (a *Allocator) search(ctx context.Context, account, siteID uuid.UUID, want 
 	if err != nil {
 		return found{}, err
 	}
-	out := found{free: sv.free}
+	out := found{free: sv.free, known: map[number.Number]bool{}}
 	var blocks []lease.Block
 	promised := int64(0)
 	for r := range sv.ranges {
@@ -137,6 +141,7 @@ func (a *Allocator) search(ctx context.Context, account, siteID uuid.UUID, want 
 	for _, b := range loaded {
 		for _, n := range b.takeLowest(want - len(out.picks)) {
 			out.picks = append(out.picks, pick{number: n, rng: b.Range})
+			out.known[n] = true
 		}
 	}
 	return out, nil

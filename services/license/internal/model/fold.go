@@ -10,25 +10,36 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxFolded bounds a folded text in bytes. Names of 201 characters stay below it unless they are made of the few characters
-// that NFKC spells out; without a bound those would burst the databases' limit on an index entry (2,704 bytes on PostgreSQL).
-const maxFolded = 900
+// Bounds of folded texts in bytes. Names of 201 characters and e-mail addresses of 254 bytes stay below them unless they are made
+// of the few characters that NFKC spells out; without bounds, those would burst the databases' limit on an index entry
+// (2,704 bytes on PostgreSQL), which a name and all that is searched must fit into together.
+const (
+	maxFolded      = 900
+	maxFoldedEmail = 300
+)
 
 // Fold brings text into the form in which names are compared, ordered and searched: compatibility forms made one (NFKC), case
 // folded, runs of white space made one blank, none at the ends. The result has at most 900 bytes; of a longer one the end is
 // replaced by a checksum, so that different names stay different.
-func Fold(s string) string {
+func Fold(s string) string { return fold(s, maxFolded) }
+
+// EmailKey is the form in which e-mail addresses are compared, without regard to case. It has at most 300 bytes, as Fold has 900.
+func EmailKey(address string) string { return fold(address, maxFoldedEmail) }
+
+func fold(s string, limit int) string {
 	folded := norm.NFKC.String(cases.Fold().String(strings.Join(strings.Fields(norm.NFKC.String(s)), " ")))
-	if len(folded) <= maxFolded {
+	if len(folded) <= limit {
 		return folded
 	}
 	sum := sha256.Sum256([]byte(folded))
 	tail := "#" + hex.EncodeToString(sum[:16])
-	return strings.ToValidUTF8(folded[:maxFolded-len(tail)], "") + tail
+	return strings.ToValidUTF8(folded[:limit-len(tail)], "") + tail
 }
 
 // UserSearchText is what a person is found by in the directory: any part of it.
-func UserSearchText(displayName, email string) string { return Fold(displayName) + " " + Fold(email) }
+func UserSearchText(displayName, email string) string {
+	return Fold(displayName) + " " + EmailKey(email)
+}
 
 // QueryWords splits a search query into folded words. Control characters separate words, as blanks do: databases refuse some.
 func QueryWords(query string) []string {
@@ -43,7 +54,7 @@ func QueryWords(query string) []string {
 // PhoneUserSearchText is what a phone user is found by: the words of name and e-mail address, folded, each with a blank before and
 // after. Punctuation separates words, so that "Anne-Marie" is found by "marie" and "ana@example.com" by "example".
 func PhoneUserSearchText(displayName, email string) string {
-	return " " + strings.Join(searchWords(Fold(displayName)+" "+Fold(email)), " ") + " "
+	return " " + strings.Join(searchWords(Fold(displayName)+" "+EmailKey(email)), " ") + " "
 }
 
 // SearchPhrase is the text that PhoneUserSearchText contains when one of its words begins with word, a folded word of a query.
@@ -78,6 +89,3 @@ func NumberPrefix(word string) (digits string, plus, ok bool) {
 	}
 	return digits, plus, digits != "" || plus
 }
-
-// EmailKey is the form in which e-mail addresses are compared: without regard to case.
-func EmailKey(address string) string { return Fold(address) }

@@ -52,7 +52,7 @@ func (s *Server) EnqueueMessages(ctx context.Context, req *notificationv1.Enqueu
 		return nil, err
 	}
 	s.wake()
-	return &notificationv1.EnqueueMessagesResponse{EnqueuedCount: int32(added)}, nil //nolint:gosec // at most 1,000
+	return &notificationv1.EnqueueMessagesResponse{EnqueuedCount: int32(added)}, nil
 }
 
 // input is a message of the request, read.

@@ -46,7 +46,7 @@ func (s *Server) ListNotifications(ctx context.Context, req *notificationv1.List
 	if err != nil {
 		return nil, err
 	}
-	resp := &notificationv1.ListNotificationsResponse{NextPageToken: next, TotalSize: int32(min(total, math.MaxInt32))} //nolint:gosec // bounded
+	resp := &notificationv1.ListNotificationsResponse{NextPageToken: next, TotalSize: int32(min(total, math.MaxInt32))}
 	for _, m := range shown {
 		resp.Notifications = append(resp.Notifications, toProto(m))
 	}
@@ -76,7 +76,7 @@ func (s *Server) GetNotification(ctx context.Context, req *notificationv1.GetNot
 func toProto(m message.Message) *notificationv1.Notification {
 	n := &notificationv1.Notification{
 		Name: names.Notification(m.Key), Recipient: m.Recipient, Kind: kind(m.Kind), State: state(m.State),
-		Subject: m.Subject, TextBody: m.TextBody, Attempts: int32(min(m.Attempts, math.MaxInt32)), LastError: m.LastError, //nolint:gosec // bounded
+		Subject: m.Subject, TextBody: m.TextBody, Attempts: int32(min(m.Attempts, math.MaxInt32)), LastError: m.LastError,
 		CreateTime: timestamp(m.CreateTime), SendTime: timestamp(m.SendTime), NextAttemptTime: timestamp(m.NextAttemptTime),
 	}
 	if m.PhoneUser.Valid {
@@ -87,7 +87,7 @@ func toProto(m message.Message) *notificationv1.Notification {
 
 func attemptToProto(m message.Message, a message.Attempt) *notificationv1.DeliveryAttempt {
 	out := &notificationv1.DeliveryAttempt{
-		Time: timestamp(a.Time), Succeeded: a.Succeeded, SmtpCode: int32(min(max(a.SMTPCode, 0), 999)), Error: a.Error, //nolint:gosec // bounded
+		Time: timestamp(a.Time), Succeeded: a.Succeeded, SmtpCode: int32(min(max(a.SMTPCode, 0), 999)), Error: a.Error,
 	}
 	switch {
 	case a.Finished:

@@ -54,7 +54,7 @@ func benchmarkFloor(b *testing.B) {
 	var conns []*smtp.Conn
 	for range 8 {
 		conn := client.Conn()
-		defer conn.Close()
+		b.Cleanup(conn.Close)
 		conns = append(conns, conn)
 	}
 	for b.Loop() {

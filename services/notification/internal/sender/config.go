@@ -33,7 +33,7 @@ type Config struct {
 	StopTimeout time.Duration `koanf:"stop_timeout"`
 }
 
-// DefaultConfig returns the settings used where Config says nothing. A mail that is refused for now is tried for about six
+// DefaultConfig returns the settings used where Config says nothing. A mail that is refused for now is tried for about five
 // hours.
 func DefaultConfig() Config {
 	return Config{

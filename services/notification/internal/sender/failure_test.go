@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,15 +106,42 @@ func TestSender_oneHangs(t *testing.T) {
 		b.sender.Concurrency, b.smtp.SendTimeout = 2, 500*time.Millisecond
 		keys := b.enqueue(t, 20)
 		slow := "person-" + keys[0].ID.String() + "@example.org"
-		var once sync.Once
 		b.server.Set(smtptest.Hooks{Rcpt: func(_ *gosmtp.Conn, to string) error {
 			if to == slow {
-				once.Do(func() { <-b.server.Stopped })
+				<-b.server.Stopped
 			}
 			return nil
 		}})
 		b.start(t, nil)
 		b.await(t, keys[1:], message.Sent)
+	})
+}
+
+// A message that waited for its turn past the claim window is given back and claimed anew: its delivery might outlast the claim.
+func TestSender_neverBeginsLate(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		b := setup(t, e)
+		b.sender.Concurrency, b.sender.ClaimWindow, b.smtp.SendTimeout = 1, 100*time.Millisecond, time.Second
+		var hung atomic.Bool
+		b.server.Set(smtptest.Hooks{Rcpt: func(*gosmtp.Conn, string) error {
+			if !hung.Swap(true) {
+				<-b.server.Stopped
+			}
+			return nil
+		}})
+		keys := b.enqueue(t, 10) // claimed together
+		b.start(t, nil)
+		b.await(t, keys, message.Sent)
+		b.requireOnceEach(t, keys)
+		_, first := b.get(t, keys[0])
+		require.Len(t, first, 2, "the first one hung")
+		for _, key := range keys[1:] {
+			m, attempts := b.get(t, key)
+			require.Equal(t, 1, m.Attempts, "waiting is no attempt")
+			require.Len(t, attempts, 1)
+			require.GreaterOrEqual(t, attempts[0].Time.Sub(first[0].Time), b.smtp.SendTimeout, "claimed anew after the first one")
+		}
 	})
 }
 

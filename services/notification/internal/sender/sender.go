@@ -8,7 +8,6 @@ package sender
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -72,7 +71,7 @@ func New(queue store.Queue, client *smtp.Client, cfg Config, opts Options) (*Sen
 		return nil, err
 	}
 	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Sender{
 		queue: queue, client: client, cfg: cfg, retry: cfg.Retry(), name: opts.Name, faults: opts.Faults, log: opts.Logger,

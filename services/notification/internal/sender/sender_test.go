@@ -39,10 +39,10 @@ type bundle struct {
 	sender  sender.Config
 }
 
-func setup(t testing.TB, e testkit.Engine) *bundle {
-	t.Helper()
-	b := &bundle{engine: e, url: e.NewURL(t, migrations.FS), server: smtptest.Start(t, smtptest.Options{}), account: uuid.New()}
-	b.store = sqlstore.New(e.Open(t, b.url))
+func setup(tb testing.TB, e testkit.Engine) *bundle {
+	tb.Helper()
+	b := &bundle{engine: e, url: e.NewURL(tb, migrations.FS), server: smtptest.Start(tb, smtptest.Options{}), account: uuid.New()}
+	b.store = sqlstore.New(e.Open(tb, b.url))
 	b.smtp = smtp.DefaultConfig()
 	b.smtp.Address, b.smtp.TLS, b.smtp.From = b.server.Addr, smtp.TLSNone, "phone@example.com"
 	b.sender = sender.DefaultConfig()
@@ -64,14 +64,14 @@ type running struct {
 }
 
 // start starts a sender with a database pool of its own, as another process would have; it ends with the test.
-func (b *bundle) start(t testing.TB, inj faults.Injector) running {
-	t.Helper()
-	store := sqlstore.New(b.engine.Open(t, b.url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = inj }))
+func (b *bundle) start(tb testing.TB, inj faults.Injector) running {
+	tb.Helper()
+	store := sqlstore.New(b.engine.Open(tb, b.url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = inj }))
 	client, err := smtp.NewClient(b.smtp)
-	require.NoError(t, err)
-	s, err := sender.New(store, client, b.sender, sender.Options{Name: t.Name(), Faults: inj})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	require.NoError(tb, err)
+	s, err := sender.New(store, client, b.sender, sender.Options{Name: tb.Name(), Faults: inj})
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	ended := false
@@ -81,15 +81,15 @@ func (b *bundle) start(t testing.TB, inj faults.Injector) running {
 		}
 		ended = true
 		cancel()
-		require.NoError(t, <-done)
+		require.NoError(tb, <-done)
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return running{s, stop}
 }
 
 // enqueue puts n messages to different people into the queue.
-func (b *bundle) enqueue(t testing.TB, n int) []message.Key {
-	t.Helper()
+func (b *bundle) enqueue(tb testing.TB, n int) []message.Key {
+	tb.Helper()
 	var keys []message.Key
 	var messages []message.New
 	for i := range n {
@@ -101,9 +101,9 @@ func (b *bundle) enqueue(t testing.TB, n int) []message.Key {
 			Subject: "Your extension", TextBody: "redacted", MailText: "text\n", MailHTML: "<p>html</p>\n",
 		})
 	}
-	added, err := b.store.Enqueue(t.Context(), messages)
-	require.NoError(t, err)
-	require.Equal(t, n, added)
+	added, err := b.store.Enqueue(tb.Context(), messages)
+	require.NoError(tb, err)
+	require.Equal(tb, n, added)
 	return keys
 }
 
@@ -115,12 +115,12 @@ func (b *bundle) get(t *testing.T, key message.Key) (message.Message, []message.
 }
 
 // await waits until all messages are in the state.
-func (b *bundle) await(t testing.TB, keys []message.Key, want message.State) {
-	t.Helper()
+func (b *bundle) await(tb testing.TB, keys []message.Key, want message.State) {
+	tb.Helper()
 	next := 0
-	testkit.Eventually(t, patience, func() error {
+	testkit.Eventually(tb, patience, func() error {
 		for ; next < len(keys); next++ {
-			m, _, err := b.store.Get(t.Context(), keys[next], 1)
+			m, _, err := b.store.Get(tb.Context(), keys[next], 1)
 			if err != nil {
 				return err
 			}
@@ -238,15 +238,15 @@ func TestSender_stopsInOrder(t *testing.T) {
 		<-stopped
 		sent, untouched := 0, 0
 		for _, key := range keys {
-			switch m, attempts := b.get(t, key); {
-			case m.State == message.Sent:
+			m, attempts := b.get(t, key)
+			if m.State == message.Sent {
 				sent++
-			default:
-				require.Equal(t, message.Queued, m.State)
-				require.Zero(t, m.Attempts)
-				require.Empty(t, attempts)
-				untouched++
+				continue
 			}
+			require.Equal(t, message.Queued, m.State)
+			require.Zero(t, m.Attempts)
+			require.Empty(t, attempts)
+			untouched++
 		}
 		require.Equal(t, 2, sent, "the two under way were finished")
 		require.Equal(t, 18, untouched)

@@ -85,8 +85,8 @@ type Options struct {
 }
 
 // Start starts a server that ends with the test.
-func Start(t testing.TB, opts Options) *Server {
-	t.Helper()
+func Start(tb testing.TB, opts Options) *Server {
+	tb.Helper()
 	s := &Server{Stopped: make(chan struct{}), username: opts.Username, password: opts.Password}
 	addr := opts.Addr
 	if addr == "" {
@@ -94,7 +94,7 @@ func Start(t testing.TB, opts Options) *Server {
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		t.Fatalf("smtptest: %v", err)
+		tb.Fatalf("smtptest: %v", err)
 	}
 	s.Addr = l.Addr().String()
 	if opts.Implicit {
@@ -111,7 +111,7 @@ func Start(t testing.TB, opts Options) *Server {
 		defer close(served)
 		_ = server.Serve(l)
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		close(s.Stopped)
 		_ = server.Close()
 		_ = l.Close() // which Close does not know if Serve has not come to it yet

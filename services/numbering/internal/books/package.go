@@ -47,5 +47,7 @@ func CleanText(s string) (string, bool) {
 // FoldName returns the form in which two display names are the same: no difference between upper and lower case, between
 // compatible forms of a character (Unicode NFKC), or between amounts of white space.
 func FoldName(name string) string {
-	return strings.Join(strings.Fields(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))), " ")
+	// Lower case after folding, since the library folds the two cases of Cherokee into each other.
+	folded := strings.ToLower(cases.Fold().String(norm.NFKC.String(name)))
+	return strings.Join(strings.Fields(norm.NFKC.String(folded)), " ")
 }

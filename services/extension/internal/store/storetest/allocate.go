@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -188,6 +187,6 @@ func testAllocateSameOwnersAtOnce(t *testing.T, b *bundle) {
 	wg.Wait()
 	require.Len(t, b.all(t), len(owners))
 	for _, o := range owners {
-		require.Len(t, got[o], 1, fmt.Sprintf("everybody was told the same number: %v", got[o]))
+		require.Len(t, got[o], 1, "everybody was told the same number")
 	}
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -212,18 +213,33 @@ func testListUsersPages(t *testing.T, f *fixture) {
 	}
 }
 
-// testLongNames uses characters that the folded form spells out to many times their length, in every indexed column.
+// testLongNames uses the longest names and addresses there can be, of characters that need the most room: some that the folded form
+// spells out to many times their length, and some that do not compress.
 func testLongNames(t *testing.T, f *fixture) {
-	long := strings.Repeat("\uFDFA", 99)
-	email := strings.Repeat("e", 64) + "@" + strings.Repeat("d.", 94) + "e"
-	a, b := f.person(long+"a", long, email), f.person(long+"b", long, "b"+email[1:])
-	f.addPeople(t, a, b)
-	require.Len(t, f.findUsers(t, "", "", 1), 2)
-	ps := f.seed(t, phoneUser{name: a.DisplayName, email: a.Email, assignee: a.ID}, phoneUser{name: b.DisplayName, email: b.Email, assignee: b.ID})
-	require.Len(t, ps, 2)
-	st := f.makeSite(t, long+long+"1", "")
-	f.makeSite(t, long+long+"2", "")
-	requireReason(t, commonv1.Reason_NAME_IN_USE, f.store.CreateSite(t.Context(), f.newSite(st.DisplayName, ""), 1000))
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(n, from, size int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteRune(rune(from + random.IntN(size)))
+		}
+		return b.String()
+	}
+	for i, c := range []struct{ from, size int }{{0xFDFA, 1}, {0x3300, 0x57}, {0x20000, 0xA000}} {
+		part := pick(99, c.from, c.size)
+		local := pick(58, c.from, c.size) // 58 characters of 4 bytes
+		a := f.person(part+"a", part, fmt.Sprintf("%s%d@a.example.com", local, i))
+		b := f.person(part+"b", part, fmt.Sprintf("%s%d@b.example.com", local, i))
+		f.addPeople(t, a, b)
+		_, err := f.store.CreateUsers(t.Context(), f.account, people(f.person("x", "", a.Email)), store.Remember{})
+		requireReason(t, commonv1.Reason_EMAIL_IN_USE, err)
+		ps := f.seed(t, phoneUser{name: a.DisplayName, email: a.Email, assignee: a.ID}, phoneUser{name: b.DisplayName, email: b.Email, assignee: b.ID})
+		require.Len(t, ps, 2)
+		st := f.makeSite(t, part+part+"1", "")
+		f.makeSite(t, part+part+"2", "")
+		requireReason(t, commonv1.Reason_NAME_IN_USE, f.store.CreateSite(t.Context(), f.newSite(st.DisplayName, ""), 1000))
+	}
+	require.Len(t, f.findUsers(t, "", "", 1), 6)
+	require.Len(t, f.findPhoneUsers(t, store.PhoneUserQuery{}, 1), 6)
 }
 
 func testRooms(t *testing.T, f *fixture) {

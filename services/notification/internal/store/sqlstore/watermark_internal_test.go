@@ -50,7 +50,7 @@ func TestClaim_findsWhatCameLate(t *testing.T) {
 func TestWatermark(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	w := &watermark{whole: time.Minute}
 	require.True(t, w.from(start).IsZero(), "the first one looks at everything")
 	w.claimed(start, time.Time{}, start)
