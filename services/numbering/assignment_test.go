@@ -3,7 +3,6 @@ package numbering_test
 import (
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -226,6 +225,6 @@ func TestMetrics(t *testing.T) {
 		`switchboard_numbering_commands_total{kind="assign_package",outcome="ok"`, `switchboard_numbering_group_commands_count`,
 		`switchboard_numbering_broken_total`, `switchboard_db_seconds_count{op="numbering.Change"`,
 	} {
-		require.True(t, strings.Contains(string(text), "\n"+series), series)
+		require.Contains(t, string(text), "\n"+series)
 	}
 }

@@ -202,16 +202,16 @@ func (b *bundle) listed(filter, query string) []*numberingv1.PhoneNumber {
 }
 
 // refused checks why a call was refused and which fields it blames, and returns the metadata.
-func refused(t testing.TB, err error, reason commonv1.Reason, fields ...string) map[string]string {
-	t.Helper()
+func refused(tb testing.TB, err error, reason commonv1.Reason, fields ...string) map[string]string {
+	tb.Helper()
 	e, ok := errs.From(err)
-	require.True(t, ok, "%v", err)
-	require.Equal(t, reason, e.Reason(), "%v", err)
+	require.True(tb, ok, "%v", err)
+	require.Equal(tb, reason, e.Reason(), "%v", err)
 	var blamed []string
 	for _, v := range e.Violations() {
-		require.NotEmpty(t, v.GetDescription())
+		require.NotEmpty(tb, v.GetDescription())
 		blamed = append(blamed, v.GetField())
 	}
-	require.Equal(t, fields, blamed)
+	require.Equal(tb, fields, blamed)
 	return e.Metadata()
 }

@@ -203,10 +203,10 @@ func (c *comparison) render(w *writer) error {
 	case c.impossible:
 		w.sql.WriteString("TRUE")
 	case c.orMissing:
-		w.sql.WriteString(fmt.Sprintf("(%s IS NULL OR %s %s $%d)", column, column, sqlOp(c.op), w.next))
+		fmt.Fprintf(&w.sql, "(%s IS NULL OR %s %s $%d)", column, column, sqlOp(c.op), w.next)
 		w.arg(c.value)
 	default:
-		w.sql.WriteString(fmt.Sprintf("%s %s $%d", column, sqlOp(c.op), w.next))
+		fmt.Fprintf(&w.sql, "%s %s $%d", column, sqlOp(c.op), w.next)
 		w.arg(c.value)
 	}
 	return nil

@@ -145,6 +145,7 @@ func TestParse_refused(t *testing.T) {
 		strings.Repeat("a", 2001):         {"", "2001 characters"},
 	} {
 		t.Run(text, func(t *testing.T) {
+			t.Parallel()
 			_, err := schema.Parse(text)
 			require.Equal(t, commonv1.Reason_FILTER_INVALID, errs.Reason(err))
 			e, _ := errs.From(err)

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -58,6 +59,13 @@ type ClientOptions struct {
 	Extra []grpc.DialOption
 }
 
+// reconnect is how soon an address that was lost is tried again. gRPC's own waits grow to two minutes, during which a service
+// that has long come back would still be refused to callers.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
+}
+
 // Dial returns a connection to another service. It connects when it is first used and spreads calls over all addresses of the
 // target. Calls carry the request id of their context, and a deadline a little shorter than the context's (see Shave).
 func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
@@ -89,6 +97,7 @@ func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cfg.MaxRecvBytes)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(reconnect),
 		grpc.WithChainUnaryInterceptor(unary...), grpc.WithChainStreamInterceptor(stream...),
 	}
 	if opts.Token == nil && cfg.TokenFile != "" {

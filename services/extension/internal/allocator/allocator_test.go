@@ -76,7 +76,7 @@ func leasing(e *etcdtest.Server) option {
 	return func(s *setting) { s.etcd = e.Endpoints() }
 }
 
-func (w *world) replica(t *testing.T, opts ...option) *replica {
+func (w *world) replica(t testing.TB, opts ...option) *replica {
 	t.Helper()
 	var set setting
 	for _, opt := range opts {
@@ -114,7 +114,7 @@ func (w testWriter) Write(b []byte) (int, error) {
 }
 
 // startLeasing opens a session in etcd and waits for it.
-func (r *replica) startLeasing(t *testing.T, endpoints []string) {
+func (r *replica) startLeasing(t testing.TB, endpoints []string) {
 	t.Helper()
 	client, err := etcdx.Open(etcdx.Config{Endpoints: endpoints})
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func (r *replica) startLeasing(t *testing.T, endpoints []string) {
 	r.leases = lease.New(client, keeper, "replica-"+uuid.NewString(), clock.System)
 }
 
-func (w *world) newRange(t *testing.T, r *replica, from, to string) store.Range {
+func (w *world) newRange(t testing.TB, r *replica, from, to string) store.Range {
 	t.Helper()
 	rng := store.Range{ID: uuid.New(), Account: w.account, Site: w.site, CreateTime: time.Now()}
 	rng.From, rng.To = number.MustParse(from), number.MustParse(to)

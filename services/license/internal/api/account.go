@@ -1,3 +1,6 @@
+// Package api answers the license service's calls: each method reads its request, asks the store or the provisioning engine, and
+// renders the answer. Who may call is decided before, by the access options in the proto files; what an error looks like
+// afterwards, by platform/errs.
 package api
 
 import (

@@ -69,7 +69,7 @@ func (c *chunk) lookUpPeople(ctx context.Context, l *lookups) (err error) {
 		return err
 	}
 	// What was done is asked before who has a licence now: of a licence that is assigned in between the row learns by the second.
-	if l.done, err = c.Store.EverAssigned(ctx, c.m.AccountID, begun); err != nil {
+	if l.done, err = c.Store.LoggedPhoneUsers(ctx, c.m.AccountID, begun); err != nil {
 		return err
 	}
 	l.licences, err = c.Store.FindLicences(ctx, c.m.AccountID, l.assignees())

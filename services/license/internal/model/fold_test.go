@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -82,7 +83,7 @@ func TestSearchFindsEveryBeginning(t *testing.T) {
 		between := rapid.SampledFrom([]string{" ", "-", "  ", ", ", "'", "\u00a0"}).Draw(t, "between")
 		email := word.Draw(t, "local") + "." + word.Draw(t, "local") + "@" + word.Draw(t, "domain") + ".example"
 		text := model.PhoneUserSearchText(strings.Join(words, between), email)
-		all := append(words, strings.FieldsFunc(email, func(r rune) bool { return r == '.' || r == '@' })...)
+		all := slices.Concat(words, strings.FieldsFunc(email, func(r rune) bool { return r == '.' || r == '@' }))
 		typed := []rune(rapid.SampledFrom(all).Draw(t, "word"))
 		query := string(typed[:rapid.IntRange(1, len(typed)).Draw(t, "length")])
 		if rapid.Bool().Draw(t, "upper") {

@@ -122,22 +122,33 @@ func (n *Numbering) Restore(ctx context.Context, account uuid.UUID, owners []uui
 
 // PackageStates implements provisioning.Numbering.
 func (n *Numbering) PackageStates(ctx context.Context, account uuid.UUID) (view.PackageStates, error) {
+	all, err := listPackages(ctx, n.Packages, account)
+	if err != nil {
+		return nil, err
+	}
 	states := view.PackageStates{}
+	for _, p := range all {
+		_, id, err := model.ParsePackage(p.GetName())
+		if err != nil {
+			return nil, fmt.Errorf("the numbering service answered package %q: %w", p.GetName(), err)
+		}
+		states[id] = p.GetState()
+	}
+	return states, nil
+}
+
+// listPackages reads all packages of an account.
+func listPackages(ctx context.Context, client numberingv1.PackageServiceClient, account uuid.UUID) ([]*numberingv1.Package, error) {
+	var all []*numberingv1.Package
 	req := &numberingv1.ListPackagesRequest{Parent: model.AccountName(account), PageSize: packagePage}
 	for {
-		res, err := n.Packages.ListPackages(ctx, req)
+		res, err := client.ListPackages(ctx, req)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range res.GetPackages() {
-			_, id, err := model.ParsePackage(p.GetName())
-			if err != nil {
-				return nil, fmt.Errorf("the numbering service answered package %q: %w", p.GetName(), err)
-			}
-			states[id] = p.GetState()
-		}
+		all = append(all, res.GetPackages()...)
 		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
-			return states, nil
+			return all, nil
 		}
 	}
 }

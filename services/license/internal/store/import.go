@@ -70,7 +70,7 @@ type Imports interface {
 	ImportLookups
 }
 
-// ImportLookups find in bulk what the rows of an import name. Each is one statement.
+// ImportLookups find in bulk what the rows of an import name.
 type ImportLookups interface {
 	// FindUsers finds people by model.EmailKey of their addresses, FindRooms rooms by model.Fold of their names. Keys that nobody
 	// has are left out.
@@ -80,8 +80,9 @@ type ImportLookups interface {
 	// FindLicences finds the phone users outside the trash of assignees.
 	FindLicences(ctx context.Context, account uuid.UUID, assignees []uuid.UUID) (map[uuid.UUID]model.PhoneUser, error)
 
-	// EverAssigned says of phone users whether a licence was ever assigned under this id, even if it is gone by now.
-	EverAssigned(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]bool, error)
+	// LoggedPhoneUsers says which of the phone users the account log has entries of, also if they are gone. The first is written in
+	// the transaction that assigns the licence.
+	LoggedPhoneUsers(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]bool, error)
 }
 
 // ImportRowQuery narrows a list of rows.

@@ -179,6 +179,39 @@ func TestSender_outage(t *testing.T) {
 	})
 }
 
+// Those under way when the mail server goes away notice; the others are given back untouched, and nothing more is tried for the
+// time of the pause.
+func TestSender_outagePauses(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		b := setup(t, e)
+		b.sender.Concurrency, b.sender.OutagePause, b.sender.OutagePauseMax = 4, time.Hour, time.Hour
+		b.smtp.Address = freeAddr(t)
+		script := &faults.Script{}
+		keys := b.enqueue(t, 60)
+		s := b.start(t, script)
+		testkit.Eventually(t, patience, func() error {
+			touched := 0
+			for _, key := range keys {
+				m, _ := b.get(t, key)
+				if m.Attempts > 0 {
+					touched++
+				}
+				if m.Attempts > 0 && m.LastError == "" {
+					return errors.New("some are still claimed")
+				}
+			}
+			if touched == 0 {
+				return errors.New("nothing was tried yet")
+			}
+			return nil
+		})
+		s.Wake()
+		s.stop()
+		require.LessOrEqual(t, script.Hits(sender.DeliverPoint), 4)
+	})
+}
+
 // The connection breaks after the mail was taken and before the server said so: it goes out again, under the same Message-ID.
 func TestSender_connectionBreaksAfterData(t *testing.T) {
 	t.Parallel()

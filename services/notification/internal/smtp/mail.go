@@ -44,7 +44,7 @@ func (s *settings) compose(m Mail) (string, []byte, error) {
 		msg.ReplyToMailAddress(s.re)
 	}
 	msg.Subject(message.SingleLine(m.Subject, 0))
-	msg.SetMessageIDWithValue(m.ID + time.Now().String() + "@" + s.MessageIDDomain)
+	msg.SetMessageIDWithValue(m.ID + "@" + s.MessageIDDomain)
 	msg.SetDateWithValue(m.Date.UTC())
 	// Keeps out-of-office replies away (RFC 3834, section 5).
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")

@@ -29,7 +29,7 @@ func numberField(i books.Item) string {
 
 // refused turns a refusal of the rules into what the caller sees. Other errors stay as they are.
 func refused(err error, account uuid.UUID, field fieldOf) error {
-	var r *books.Refusal
+	var r *books.RefusalError
 	if !errors.As(err, &r) {
 		return err
 	}
@@ -43,7 +43,7 @@ func refused(err error, account uuid.UUID, field fieldOf) error {
 }
 
 // explain is the one mapping from refusals to reasons.
-func explain(r *books.Refusal, account uuid.UUID) *errs.Error {
+func explain(r *books.RefusalError, account uuid.UUID) *errs.Error {
 	pkg := names.Package(account, r.Package)
 	switch r.Kind {
 	case books.PackageNotFound:
@@ -94,7 +94,7 @@ func blame(kind books.Kind, item books.Item) string {
 	return string(kind)
 }
 
-func first(r *books.Refusal) string {
+func first(r *books.RefusalError) string {
 	if len(r.Items) == 0 {
 		return ""
 	}

@@ -115,7 +115,7 @@ func (s *PackageServer) UpdatePackage(ctx context.Context, req *numberingv1.Upda
 	}
 	return s.update(ctx, sent.GetName(), func(account uuid.UUID, p *books.Package) error {
 		if sent.GetEtag() != "" && sent.GetEtag() != etag(p.Revision) {
-			return &books.Refusal{Kind: books.RevisionMismatch, Revision: p.Revision}
+			return &books.RefusalError{Kind: books.RevisionMismatch, Revision: p.Revision}
 		}
 		// Whatever else the mask names is output only and stays as it is.
 		merged := packageMessage(account, *p)

@@ -11,7 +11,7 @@ import (
 type Command interface {
 	// Scope names what Apply looks at.
 	Scope() Scope
-	// Apply carries the command out on a ledger opened on (at least) its scope. The error is a *Refusal and means that nothing
+	// Apply carries the command out on a ledger opened on (at least) its scope. The error is a *RefusalError and means that nothing
 	// was changed.
 	Apply(l *Ledger) (Outcome, error)
 }
@@ -51,7 +51,7 @@ func (c AssignPackage) Scope() Scope {
 func (c AssignPackage) Apply(l *Ledger) (Outcome, error) {
 	p := l.packages[c.Package]
 	if p == nil {
-		return Outcome{}, &Refusal{Kind: PackageNotFound, Package: c.Package}
+		return Outcome{}, &RefusalError{Kind: PackageNotFound, Package: c.Package}
 	}
 	var fresh []Item
 	for i, w := range c.Wants {
@@ -60,13 +60,13 @@ func (c AssignPackage) Apply(l *Ledger) (Outcome, error) {
 		}
 	}
 	if len(fresh) > 0 && p.State == Inactive {
-		return Outcome{}, &Refusal{Kind: PackageInactive, Package: c.Package, Items: fresh}
+		return Outcome{}, &RefusalError{Kind: PackageInactive, Package: c.Package, Items: fresh}
 	}
 	if err := l.checkNumbers(c.Wants); err != nil {
 		return Outcome{}, err
 	}
 	if free := max(0, p.Seats-p.Assigned); int64(len(fresh)) > free {
-		return Outcome{}, &Refusal{
+		return Outcome{}, &RefusalError{
 			Kind: SeatsExhausted, Package: c.Package, Seats: p.Seats, Assigned: p.Assigned, Requested: int64(len(fresh)),
 			Items: fresh[free:],
 		}
@@ -100,9 +100,9 @@ func (l *Ledger) checkNumbers(wants []Want) error {
 	}
 	switch {
 	case len(taken) > 0:
-		return &Refusal{Kind: NumberNotAvailable, Items: taken}
+		return &RefusalError{Kind: NumberNotAvailable, Items: taken}
 	case len(tooMany) > 0:
-		return &Refusal{Kind: TooManyNumbers, Limit: MaxNumbersPerOwner, Items: tooMany}
+		return &RefusalError{Kind: TooManyNumbers, Limit: MaxNumbersPerOwner, Items: tooMany}
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (c AssignNumbers) Scope() Scope {
 // Apply implements Command.
 func (c AssignNumbers) Apply(l *Ledger) (Outcome, error) {
 	if _, ok := l.held[c.Want.Owner]; !ok {
-		return Outcome{}, &Refusal{Kind: PackageRequired, Items: []Item{{Index: -1}}}
+		return Outcome{}, &RefusalError{Kind: PackageRequired, Items: []Item{{Index: -1}}}
 	}
 	if err := l.checkNumbers([]Want{c.Want}); err != nil {
 		return Outcome{}, err

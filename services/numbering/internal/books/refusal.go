@@ -43,8 +43,8 @@ const (
 	RevisionMismatch Kind = "package was changed meanwhile"
 )
 
-// Refusal is an error that the request itself is to blame for. Which fields are set is said at each Kind.
-type Refusal struct {
+// RefusalError is an error that the request itself is to blame for. Which fields are set is said at each Kind.
+type RefusalError struct {
 	Kind                       Kind
 	Package                    uuid.UUID
 	Name                       string
@@ -66,7 +66,7 @@ type Item struct {
 }
 
 // Error implements error.
-func (r *Refusal) Error() string { return fmt.Sprintf("refused: %s", r.Kind) }
+func (r *RefusalError) Error() string { return fmt.Sprintf("refused: %s", r.Kind) }
 
 // Unwrap returns the cause.
-func (r *Refusal) Unwrap() error { return r.Cause }
+func (r *RefusalError) Unwrap() error { return r.Cause }

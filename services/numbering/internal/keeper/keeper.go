@@ -49,7 +49,7 @@ func weight(c books.Command) int {
 	return len(s.Owners) + len(s.Numbers)
 }
 
-// Do carries out a command. A *books.Refusal means that it changed nothing; after another error it may have taken effect, and
+// Do carries out a command. A *books.RefusalError means that it changed nothing; after another error it may have taken effect, and
 // can be repeated. ctx bounds the waiting: a command that was begun is brought to its end.
 func (k *Keeper) Do(ctx context.Context, account uuid.UUID, c books.Command) (books.Outcome, error) {
 	out, err := k.group.Do(ctx, account, c)

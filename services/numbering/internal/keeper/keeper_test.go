@@ -43,14 +43,14 @@ type bundle struct {
 	pkg     uuid.UUID
 }
 
-func setup(t testing.TB, e testkit.Engine, seats int64) *bundle {
-	t.Helper()
+func setup(tb testing.TB, e testkit.Engine, seats int64) *bundle {
+	tb.Helper()
 	b := &bundle{faults: &faults.Script{}, reg: prometheus.NewRegistry(), logs: &bytes.Buffer{}, account: uuid.New(), pkg: uuid.New()}
-	b.db = e.New(t, migrations.FS, func(_ *crdb.Config, o *crdb.Options) { o.Faults = b.faults })
+	b.db = e.New(tb, migrations.FS, func(_ *crdb.Config, o *crdb.Options) { o.Faults = b.faults })
 	b.store = sqlstore.New(b.db)
 	b.Keeper = keeper.New(b.store, clock.NewFake(noon), slog.New(slog.NewTextHandler(b.logs, nil)), b.reg)
-	t.Cleanup(func() { require.NoError(t, b.Close(context.Background())) })
-	require.NoError(t, b.store.CreatePackage(t.Context(), b.account, books.Package{
+	tb.Cleanup(func() { require.NoError(tb, b.Close(context.Background())) })
+	require.NoError(tb, b.store.CreatePackage(tb.Context(), b.account, books.Package{
 		ID: b.pkg, DisplayName: "P", Seats: seats, State: books.Active, Revision: 1, CreateTime: noon,
 	}))
 	return b
@@ -99,7 +99,7 @@ func TestCommandsShareATransaction(t *testing.T) {
 				require.NoError(t, errs[i], i)
 				continue
 			}
-			var r *books.Refusal
+			var r *books.RefusalError
 			require.ErrorAs(t, errs[i], &r, i)
 			require.Equal(t, kind, r.Kind)
 		}
@@ -196,7 +196,7 @@ func BenchmarkAssign(b *testing.B) {
 		for _, way := range []struct {
 			name   string
 			owners int
-			do     func(*bundle, context.Context, books.Command) error
+			do     func(context.Context, *bundle, books.Command) error
 		}{{"grouped", 1, grouped}, {"alone", 1, alone}, {"hundreds", 100, grouped}} {
 			b.Run(string(e.Kind())+"/"+way.name, func(b *testing.B) {
 				k := setup(b, e, 10_000_000)
@@ -204,7 +204,7 @@ func BenchmarkAssign(b *testing.B) {
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if err := way.do(k, b.Context(), k.assign(way.owners)); err != nil {
+						if err := way.do(b.Context(), k, k.assign(way.owners)); err != nil {
 							b.Error(err)
 							return
 						}
@@ -223,13 +223,13 @@ func BenchmarkAssign(b *testing.B) {
 	}
 }
 
-func grouped(b *bundle, ctx context.Context, c books.Command) error {
+func grouped(ctx context.Context, b *bundle, c books.Command) error {
 	_, err := b.Do(ctx, b.account, c)
 	return err
 }
 
 // alone carries a command out in a transaction of its own.
-func alone(b *bundle, ctx context.Context, c books.Command) error {
+func alone(ctx context.Context, b *bundle, c books.Command) error {
 	return b.store.Change(ctx, b.account, c.Scope(), noon, func(l *books.Ledger) error {
 		_, err := c.Apply(l)
 		return err

@@ -52,7 +52,7 @@ func (m *metrics) observeRun(requests, _ int, took time.Duration) {
 
 func (m *metrics) command(c books.Command, err error) {
 	outcome := "ok"
-	var refusal *books.Refusal
+	var refusal *books.RefusalError
 	switch {
 	case errors.As(err, &refusal):
 		outcome = "refused"

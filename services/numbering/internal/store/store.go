@@ -16,7 +16,7 @@ import (
 // method shows or changes anything of an account other than the one given.
 //
 // Every method is one transaction, serializable with all others: it happens wholly or not at all, as if nothing else ran at
-// the time. An error that is a *books.Refusal means that nothing was changed. After any other error it may have been: methods
+// the time. An error that is a *books.RefusalError means that nothing was changed. After any other error it may have been: methods
 // say what their repetition does. Times given are kept to the microsecond.
 //
 // Not promised: fairness between callers, and that a list walked page by page is a snapshot.

@@ -30,7 +30,7 @@ func Imports(t *testing.T, open func(t *testing.T) (a, b store.Store)) {
 		"Cancel":          testImportCancel,
 		"Delete":          testImportDelete,
 		"FindByKeys":      testImportLookups,
-		"EverAssigned":    testEverAssigned,
+		"LoggedUsers":     testLoggedPhoneUsers,
 		"RowsOfOneImport": testImportRowsApart,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -407,14 +407,14 @@ func testImportLookups(t *testing.T, f *fixture) {
 	require.Empty(t, none)
 }
 
-func testEverAssigned(t *testing.T, f *fixture) {
+func testLoggedPhoneUsers(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	begin := f.assign(1, "")
 	require.NoError(t, f.begin(t, begin).Err)
 	underWay := f.assign(1, "")
 	require.NoError(t, f.begin(t, underWay).Err)
 	ids := []uuid.UUID{begin.Insert[0].ID, underWay.Insert[0].ID, newID()}
-	known, err := f.store.EverAssigned(ctx, f.account, ids)
+	known, err := f.store.LoggedPhoneUsers(ctx, f.account, ids)
 	require.NoError(t, err)
 	require.Empty(t, known, "on its way is not assigned")
 
@@ -423,7 +423,7 @@ func testEverAssigned(t *testing.T, f *fixture) {
 	require.NoError(t, f.begin(t, remove).Err)
 	_, err = f.store.FinishSagas(ctx, f.account, []store.Finish{{Saga: &remove.Saga, Delete: ids[:1], ReleaseSeats: 1}})
 	require.NoError(t, err)
-	known, err = f.other.EverAssigned(ctx, f.account, ids)
+	known, err = f.other.LoggedPhoneUsers(ctx, f.account, ids)
 	require.NoError(t, err)
 	require.Equal(t, map[uuid.UUID]bool{ids[0]: true}, known, "also when it is gone")
 }

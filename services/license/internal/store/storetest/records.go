@@ -1,3 +1,5 @@
+// Package storetest is the suite that every implementation of the license service's store must pass. An implementation's tests call its
+// exported functions, each of which covers some of the interfaces in package store.
 package storetest
 
 import (

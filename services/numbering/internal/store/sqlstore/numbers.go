@@ -27,7 +27,7 @@ func (s *Store) CreateNumbers(ctx context.Context, account uuid.UUID, numbers []
 			return err
 		}
 		if there := others(numbers, added); len(there) > 0 {
-			return &books.Refusal{Kind: books.NumberExists, Items: there}
+			return &books.RefusalError{Kind: books.NumberExists, Items: there}
 		}
 		return nil
 	}, func(ctx context.Context, q crdb.Querier) (all bool, err error) {
@@ -76,10 +76,10 @@ func (s *Store) DeleteNumbers(ctx context.Context, account uuid.UUID, numbers []
 			return err
 		}
 		if missing := others(numbers, gone); len(missing) > 0 {
-			return &books.Refusal{Kind: books.NumberNotFound, Items: missing}
+			return &books.RefusalError{Kind: books.NumberNotFound, Items: missing}
 		}
 		if taken := others(numbers, free); len(taken) > 0 {
-			return &books.Refusal{Kind: books.NumberNotAvailable, Items: taken}
+			return &books.RefusalError{Kind: books.NumberNotAvailable, Items: taken}
 		}
 		return nil
 	}, func(ctx context.Context, q crdb.Querier) (none bool, err error) {

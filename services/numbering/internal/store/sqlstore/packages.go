@@ -30,7 +30,7 @@ const nameConstraint = "packages_display_name"
 // nameInUse turns a violation of nameConstraint into the refusal, and leaves other errors alone.
 func nameInUse(err error, name string) error {
 	if c, ok := crdb.UniqueConstraint(err); ok && c == nameConstraint {
-		return &books.Refusal{Kind: books.NameInUse, Name: name, Cause: err}
+		return &books.RefusalError{Kind: books.NameInUse, Name: name, Cause: err}
 	}
 	return err
 }
@@ -43,7 +43,7 @@ func (s *Store) CreatePackage(ctx context.Context, account uuid.UUID, p books.Pa
 			return err
 		}
 		if count >= books.MaxPackages {
-			return &books.Refusal{Kind: books.TooManyPackages, Limit: books.MaxPackages}
+			return &books.RefusalError{Kind: books.TooManyPackages, Limit: books.MaxPackages}
 		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO packages (account_id, package_id, display_name, display_name_key, kind, state, revision, create_time)
@@ -82,7 +82,7 @@ func getPackage(ctx context.Context, q crdb.Querier, account, id uuid.UUID) (boo
 	rows, _ := q.Query(ctx, selectPackages+`AND p.package_id = $2`, account, id)
 	p, err := pgx.CollectExactlyOneRow(rows, scanPackage)
 	if crdb.Classify(err) == crdb.NotFound {
-		return p, &books.Refusal{Kind: books.PackageNotFound, Package: id, Cause: err}
+		return p, &books.RefusalError{Kind: books.PackageNotFound, Package: id, Cause: err}
 	}
 	return p, err
 }
@@ -149,7 +149,7 @@ func writePackage(ctx context.Context, tx pgx.Tx, account uuid.UUID, before, aft
 		return after, nil
 	}
 	if after.Seats < before.Assigned {
-		return after, &books.Refusal{Kind: books.SeatsInUse, Package: after.ID, Seats: after.Seats, Assigned: before.Assigned}
+		return after, &books.RefusalError{Kind: books.SeatsInUse, Package: after.ID, Seats: after.Seats, Assigned: before.Assigned}
 	}
 	_, err = tx.Exec(ctx, `UPDATE package_seats SET seats = $3 WHERE account_id = $1 AND package_id = $2`, account, after.ID, after.Seats)
 	return after, broken(err)

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -137,7 +138,7 @@ func testRestore(t *testing.T, s store.Store) {
 	p, n, o := f.pkg("P", 2), f.numbers(3), newIDs(t, 3)
 	f.do(books.AssignPackage{Package: p, Wants: []books.Want{{Owner: o[0], Numbers: []string{n[1], n[0]}}, {Owner: o[1]}}})
 	taken := f.do(books.Remove{Owners: o[:2]}).Holdings
-	wanted := append(taken, books.Holding{Owner: o[2]})
+	wanted := slices.Concat(taken, []books.Holding{{Owner: o[2]}})
 	for range 2 {
 		got := f.do(books.Restore{Wanted: wanted})
 		require.Equal(t, wanted, got.Holdings)

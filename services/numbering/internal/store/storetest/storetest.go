@@ -2,7 +2,6 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -131,16 +130,16 @@ func (f *fixture) do(c books.Command) books.Outcome {
 }
 
 // refused carries out a command that must be refused.
-func (f *fixture) refused(c books.Command) *books.Refusal {
+func (f *fixture) refused(c books.Command) *books.RefusalError {
 	f.Helper()
 	_, err := f.try(c)
 	return refusal(f, err)
 }
 
 // refusal returns err as what it must be.
-func refusal(t testing.TB, err error) *books.Refusal {
+func refusal(t testing.TB, err error) *books.RefusalError {
 	t.Helper()
-	var r *books.Refusal
+	var r *books.RefusalError
 	require.ErrorAs(t, err, &r)
 	return r
 }
@@ -209,15 +208,15 @@ func successes(t testing.TB, errs []error, kind books.Kind) int {
 			n++
 			continue
 		}
-		var r *books.Refusal
-		require.True(t, errors.As(err, &r), "%v", err)
+		var r *books.RefusalError
+		require.ErrorAs(t, err, &r)
 		require.Equal(t, kind, r.Kind)
 	}
 	return n
 }
 
 // indexes lists the numbers that a refusal blames.
-func indexes(r *books.Refusal) []int {
+func indexes(r *books.RefusalError) []int {
 	var out []int
 	for _, item := range r.Items {
 		out = append(out, item.Index)

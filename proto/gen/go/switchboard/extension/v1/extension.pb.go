@@ -681,10 +681,10 @@ const file_switchboard_extension_v1_extension_proto_rawDesc = "" +
 	"\x1bUnreserveExtensionsResponse\x12C\n" +
 	"\n" +
 	"extensions\x18\x01 \x03(\v2#.switchboard.extension.v1.ExtensionR\n" +
-	"extensions2\xa7\x06\n" +
+	"extensions2\xb0\x06\n" +
 	"\x10ExtensionService\x12\xba\x01\n" +
-	"\x0eListExtensions\x12/.switchboard.extension.v1.ListExtensionsRequest\x1a0.switchboard.extension.v1.ListExtensionsResponse\"E\x8a\xce\x18\x17\x10\x01\x1a\x02\x01\x02\"\x06parent*\alicense\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=accounts/*}/extensions\x12\xbd\x01\n" +
-	"\x0fCheckExtensions\x120.switchboard.extension.v1.CheckExtensionsRequest\x1a1.switchboard.extension.v1.CheckExtensionsResponse\"E\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{parent=accounts/*}/extensions:check\x12\xc5\x01\n" +
+	"\x0eListExtensions\x12/.switchboard.extension.v1.ListExtensionsRequest\x1a0.switchboard.extension.v1.ListExtensionsResponse\"E\x8a\xce\x18\x17\x10\x01\x1a\x02\x01\x02\"\x06parent*\alicense\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=accounts/*}/extensions\x12\xc6\x01\n" +
+	"\x0fCheckExtensions\x120.switchboard.extension.v1.CheckExtensionsRequest\x1a1.switchboard.extension.v1.CheckExtensionsResponse\"N\x8a\xce\x18\x17\x10\x01\x1a\x02\x01\x02\"\x06parent*\alicense\x82\xd3\xe4\x93\x02-:\x01*\"(/v1/{parent=accounts/*}/extensions:check\x12\xc5\x01\n" +
 	"\x11ReserveExtensions\x122.switchboard.extension.v1.ReserveExtensionsRequest\x1a3.switchboard.extension.v1.ReserveExtensionsResponse\"G\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{parent=accounts/*}/extensions:reserve\x12\xcd\x01\n" +
 	"\x13UnreserveExtensions\x124.switchboard.extension.v1.UnreserveExtensionsRequest\x1a5.switchboard.extension.v1.UnreserveExtensionsResponse\"I\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x021:\x01*\",/v1/{parent=accounts/*}/extensions:unreserveB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1;extensionv1b\x06proto3"
 
