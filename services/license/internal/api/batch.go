@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -79,9 +82,14 @@ func callerOf(ctx context.Context) provisioning.Caller {
 	return c
 }
 
-// hashRequest is the hash of a request without its request id: what makes two requests the same. requestID points into req.
+// hashRequest is the hash of a request without its request id: what makes two requests the same. requestID points into req; one
+// with control characters is refused.
 func hashRequest(req proto.Message, requestID *string) ([]byte, error) {
 	id := *requestID
+	if strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) {
+		return nil, errs.New(commonv1.Reason_FIELD_INVALID, "request_id must not hold control characters").
+			Violation("request_id", "must not hold control characters")
+	}
 	*requestID = ""
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	*requestID = id

@@ -16,8 +16,9 @@ import (
 func (e *Engine) RunReconciler(ctx context.Context) {
 	tick := time.NewTicker(e.cfg.ReconcileInterval)
 	defer tick.Stop()
+	var look store.Look
 	for {
-		if err := e.Reconcile(ctx); err != nil && ctx.Err() == nil {
+		if err := e.reconcile(ctx, look.Window(time.Now())); err != nil && ctx.Err() == nil {
 			e.log.WarnContext(ctx, "reconciling failed, will be tried again", "error", err)
 		}
 		select {
@@ -28,10 +29,12 @@ func (e *Engine) RunReconciler(ctx context.Context) {
 	}
 }
 
-// Reconcile claims sagas that nobody works on and drives each to its end, batch after batch until none is left.
-func (e *Engine) Reconcile(ctx context.Context) error {
+// Reconcile claims all sagas that nobody works on and drives each to its end, batch after batch until none is left.
+func (e *Engine) Reconcile(ctx context.Context) error { return e.reconcile(ctx, 0) }
+
+func (e *Engine) reconcile(ctx context.Context, window time.Duration) error {
 	for {
-		sagas, err := e.store.ClaimSagas(ctx, e.cfg.ReconcileBatch, e.cfg.Claim)
+		sagas, err := e.store.ClaimSagas(ctx, window, e.cfg.ReconcileBatch, e.cfg.Claim)
 		if err != nil {
 			return fmt.Errorf("claim operations: %w", err)
 		}
@@ -44,9 +47,13 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 		}
 		_ = all.Wait()
 		if len(sagas) < e.cfg.ReconcileBatch {
-			return e.observeBacklog(ctx)
+			break
 		}
 	}
+	if window > 0 {
+		return nil
+	}
+	return e.observeBacklog(ctx)
 }
 
 // resume drives one saga. Its outcome has no caller to go to any more, so it is logged.

@@ -25,6 +25,7 @@ type Relay struct {
 	claim         time.Duration
 	log           *slog.Logger
 	wake          chan struct{}
+	look          store.Look
 }
 
 // NewRelay returns a relay that looks at the outbox when woken, and every cfg.OutboxInterval for what others left.
@@ -63,7 +64,7 @@ func (r *Relay) Run(ctx context.Context) {
 // drain hands over batch after batch until the outbox is empty.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		claimed, err := r.outbox.ClaimOutbox(ctx, relayBatch, r.claim)
+		claimed, err := r.outbox.ClaimOutbox(ctx, r.look.Window(time.Now()), relayBatch, r.claim)
 		if err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}

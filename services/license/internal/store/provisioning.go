@@ -33,7 +33,8 @@ type Provisioning interface {
 	AbortSaga(ctx context.Context, s *Saga, deletePhoneUsers bool) (bool, error)
 
 	// ClaimSagas hands out up to limit sagas that nobody works on, for the length of claim; after that others get them again.
-	ClaimSagas(ctx context.Context, limit int, claim time.Duration) ([]Saga, error)
+	// Only those whose claim ended within the last window are looked at; 0 looks at all (see Look).
+	ClaimSagas(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]Saga, error)
 
 	// LockedPhoneUsers reads the phone users of a saga, in the order of its plan; those gone are left out.
 	LockedPhoneUsers(ctx context.Context, s *Saga) ([]model.PhoneUser, error)
@@ -151,8 +152,9 @@ type Request struct {
 
 // Outbox hands messages over to the notification service.
 type Outbox interface {
-	// ClaimOutbox hands out up to limit messages, oldest first, for the length of claim; after that others get them again.
-	ClaimOutbox(ctx context.Context, limit int, claim time.Duration) ([]OutboxMessage, error)
+	// ClaimOutbox hands out up to limit messages, oldest first, for the length of claim; after that others get them again. window
+	// is as in ClaimSagas.
+	ClaimOutbox(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]OutboxMessage, error)
 	// DeleteOutbox forgets messages that were taken.
 	DeleteOutbox(ctx context.Context, ids []uuid.UUID) error
 	// CountOutbox counts the messages and says when the oldest was written (zero without any), for metrics.
@@ -184,4 +186,21 @@ type PhoneRecords interface {
 	AddRecord(ctx context.Context, entry model.LogEntry) (model.LogEntry, error)
 	// CountRecords counts the records about each of the phone users; those without any are left out.
 	CountRecords(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]int, error)
+}
+
+// Look says how far back a worker looks for claims that have ended. Rows that are gone are kept by CockroachDB for a day, and a
+// look at everything walks over them, so most looks go back a minute only, which is enough while any replica is looking;
+// one look a minute takes all.
+type Look struct{ whole time.Time }
+
+// lookBack is how far back most looks go, and how often one looks at everything.
+const lookBack = time.Minute
+
+// Window returns the window of the next look, at now: 0 for everything.
+func (l *Look) Window(now time.Time) time.Duration {
+	if now.Sub(l.whole) < lookBack {
+		return lookBack
+	}
+	l.whole = now
+	return 0
 }

@@ -18,14 +18,16 @@ var insertOutbox = bulk[store.OutboxMessage]{table: "outbox", columns: []column[
 }}
 
 // ClaimOutbox implements store.Outbox.
-func (s *Store) ClaimOutbox(ctx context.Context, limit int, claim time.Duration) ([]store.OutboxMessage, error) {
+func (s *Store) ClaimOutbox(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]store.OutboxMessage, error) {
 	var messages []store.OutboxMessage
 	err := s.db.Tx(ctx, "license.ClaimOutbox", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			UPDATE outbox SET claimed_until = now() + $2::INT8 * INTERVAL '1 millisecond'
-			WHERE message_id IN (SELECT message_id FROM outbox WHERE claimed_until <= now() ORDER BY claimed_until LIMIT $1)
+			WHERE message_id IN (SELECT message_id FROM outbox
+					WHERE claimed_until <= now() AND claimed_until > now() - $3::INT8 * INTERVAL '1 millisecond'
+					ORDER BY claimed_until LIMIT $1)
 				AND claimed_until <= now()
-			RETURNING message_id, account_id, message`, limit, claim.Milliseconds())
+			RETURNING message_id, account_id, message`, limit, claim.Milliseconds(), windowMilliseconds(window))
 		if err != nil {
 			return err
 		}

@@ -178,14 +178,16 @@ func scanSaga(row pgx.CollectableRow) (store.Saga, error) {
 
 // ClaimSagas implements store.Provisioning. Two workers that see the same saga both try to move its claim; the database lets one
 // of them.
-func (s *Store) ClaimSagas(ctx context.Context, limit int, claim time.Duration) ([]store.Saga, error) {
+func (s *Store) ClaimSagas(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]store.Saga, error) {
 	var sagas []store.Saga
 	err := s.db.Tx(ctx, "license.ClaimSagas", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			UPDATE sagas SET claimed_until = now() + $2::INT8 * INTERVAL '1 millisecond', attempts = attempts + 1
-			WHERE saga_id IN (SELECT saga_id FROM sagas WHERE claimed_until < now() ORDER BY claimed_until LIMIT $1)
-				AND claimed_until < now()
-			RETURNING `+sagaColumns, limit, claim.Milliseconds())
+			WHERE saga_id IN (SELECT saga_id FROM sagas
+					WHERE claimed_until <= now() AND claimed_until > now() - $3::INT8 * INTERVAL '1 millisecond'
+					ORDER BY claimed_until LIMIT $1)
+				AND claimed_until <= now()
+			RETURNING `+sagaColumns, limit, claim.Milliseconds(), windowMilliseconds(window))
 		if err != nil {
 			return err
 		}
@@ -193,6 +195,14 @@ func (s *Store) ClaimSagas(ctx context.Context, limit int, claim time.Duration) 
 		return err
 	})
 	return sagas, err
+}
+
+// windowMilliseconds is how far back a look goes; a century when it takes everything.
+func windowMilliseconds(window time.Duration) int64 {
+	if window <= 0 {
+		window = 100 * 365 * 24 * time.Hour
+	}
+	return window.Milliseconds()
 }
 
 // LockedPhoneUsers implements store.Provisioning.

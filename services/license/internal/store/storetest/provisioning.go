@@ -306,7 +306,7 @@ func testClaim(t *testing.T, f *fixture) {
 	free.Claim = 0
 	require.NoError(t, f.begin(t, held).Err)
 	require.NoError(t, f.begin(t, free).Err)
-	claimed, err := f.other.ClaimSagas(t.Context(), 10, time.Minute)
+	claimed, err := f.other.ClaimSagas(t.Context(), time.Hour, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, claimed, 1, "what somebody works on is left alone")
 	got := claimed[0]
@@ -317,7 +317,7 @@ func testClaim(t *testing.T, f *fixture) {
 	require.Equal(t, 2, got.Seats)
 	require.Equal(t, []string{"ASSIGN", "r", "ada", "trace"}, []string{got.Kind, got.RequestID, got.Actor, got.TraceID})
 	require.JSONEq(t, `{"k": [1]}`, string(got.Plan))
-	claimed, err = f.store.ClaimSagas(t.Context(), 10, time.Minute)
+	claimed, err = f.store.ClaimSagas(t.Context(), 0, 10, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, claimed)
 }
@@ -350,11 +350,11 @@ func testOutbox(t *testing.T, f *fixture) {
 	made := f.assign(5, "")
 	require.NoError(t, f.begin(t, made).Err)
 	f.finish(t, &made)
-	first, err := f.store.ClaimOutbox(t.Context(), 3, time.Minute)
+	first, err := f.store.ClaimOutbox(t.Context(), time.Hour, 3, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, first, 3)
 	require.Equal(t, []byte("mail"), first[0].Message)
-	rest, err := f.other.ClaimOutbox(t.Context(), 10, time.Minute)
+	rest, err := f.other.ClaimOutbox(t.Context(), 0, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, rest, 2, "what is claimed is not handed out again")
 	require.NoError(t, f.store.DeleteOutbox(t.Context(), []uuid.UUID{first[0].ID, first[1].ID, first[2].ID, rest[0].ID, rest[1].ID}))

@@ -56,17 +56,17 @@ func (s *Store) Preview(ctx context.Context, account uuid.UUID, scope books.Scop
 	return nil
 }
 
-// open reads a ledger in one round trip.
+// open reads a ledger, in one round trip mostly, in two when owners hold packages that are not among those to be given out.
 //
 // With lock, the seats that may be given out are locked first of all, in a fixed order: transactions that would collide there
 // wait their turn instead of running into each other at the end.
 func open(ctx context.Context, tx pgx.Tx, account uuid.UUID, scope books.Scope, now time.Time, lock bool) (*books.Ledger, error) {
 	var snap books.Snapshot
 	var b pgx.Batch
-	seats := map[uuid.UUID]books.PackageRow{}
+	seats, states := map[uuid.UUID]books.PackageRow{}, map[uuid.UUID]books.State{}
 	if len(scope.Packages) > 0 {
 		queueSeats(&b, account, scope.Packages, lock, seats)
-		queuePackages(&b, account, scope.Packages, seats, &snap)
+		queueStates(&b, account, scope.Packages, states)
 	}
 	if len(scope.Owners) > 0 {
 		queueHolders(&b, account, scope.Owners, &snap)
@@ -75,12 +75,40 @@ func open(ctx context.Context, tx pgx.Tx, account uuid.UUID, scope books.Scope, 
 	if len(scope.Numbers) > 0 {
 		queueNumbers(&b, `number = ANY($2::TEXT[])`, account, scope.Numbers, &snap)
 	}
-	if b.Len() > 0 {
-		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-			return nil, err
-		}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, err
+	}
+	for id, row := range seats {
+		row.State = states[id]
+		snap.Packages = append(snap.Packages, row)
+	}
+	if err := addStates(ctx, tx, account, states, snap.Holders); err != nil {
+		return nil, err
 	}
 	return books.Open(snap, now), nil
+}
+
+// addStates fills in the states of the packages that are held; known are those read already. It is a statement of its own, as
+// PostgreSQL is tempted to start a join of holders and packages from the packages, and to read all of their holders.
+func addStates(ctx context.Context, tx pgx.Tx, account uuid.UUID, known map[uuid.UUID]books.State, holders []books.HolderRow) error {
+	var unknown []uuid.UUID
+	for _, h := range holders {
+		if _, ok := known[h.Package]; !ok {
+			known[h.Package] = ""
+			unknown = append(unknown, h.Package)
+		}
+	}
+	if len(unknown) > 0 {
+		var b pgx.Batch
+		queueStates(&b, account, unknown, known)
+		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+			return err
+		}
+	}
+	for i := range holders {
+		holders[i].State = known[holders[i].Package]
+	}
+	return nil
 }
 
 func queueSeats(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, lock bool, out map[uuid.UUID]books.PackageRow) {
@@ -98,15 +126,13 @@ func queueSeats(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, lock bool
 	})
 }
 
-func queuePackages(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, seats map[uuid.UUID]books.PackageRow, snap *books.Snapshot) {
+func queueStates(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, out map[uuid.UUID]books.State) {
 	b.Queue(`SELECT package_id, state FROM packages WHERE account_id = $1 AND package_id = ANY($2::UUID[])`, account, packages).
 		Query(func(rows pgx.Rows) error {
 			var id uuid.UUID
 			var state books.State
 			_, err := pgx.ForEachRow(rows, []any{&id, &state}, func() error {
-				r := seats[id]
-				r.ID, r.State = id, state
-				snap.Packages = append(snap.Packages, r)
+				out[id] = state
 				return nil
 			})
 			return err
@@ -114,14 +140,10 @@ func queuePackages(b *pgx.Batch, account uuid.UUID, packages []uuid.UUID, seats 
 }
 
 func queueHolders(b *pgx.Batch, account uuid.UUID, owners []uuid.UUID, snap *books.Snapshot) {
-	b.Queue(`
-		SELECT a.owner_id, a.package_id, p.state
-		FROM package_assignments AS a
-		JOIN packages AS p ON p.account_id = a.account_id AND p.package_id = a.package_id
-		WHERE a.account_id = $1 AND a.owner_id = ANY($2::UUID[])`, account, owners).
+	b.Queue(`SELECT owner_id, package_id FROM package_assignments WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, owners).
 		Query(func(rows pgx.Rows) error {
 			var r books.HolderRow
-			_, err := pgx.ForEachRow(rows, []any{&r.Owner, &r.Package, &r.State}, func() error {
+			_, err := pgx.ForEachRow(rows, []any{&r.Owner, &r.Package}, func() error {
 				snap.Holders = append(snap.Holders, r)
 				return nil
 			})

@@ -57,7 +57,8 @@ const (
 	Reason_PAGE_TOKEN_INVALID Reason = 12
 	// The filter does not parse, or names a field that cannot be filtered. Metadata: `position` where known.
 	Reason_FILTER_INVALID Reason = 13
-	// The file as a whole cannot be read as the documented CSV. Metadata: `line`, `column` where known.
+	// The file, or a row of it, cannot be read as the documented CSV. Metadata where known: `line`, `column` (its name in the header,
+	// else the position in the line) and `suggestion` (the column that was probably meant).
 	Reason_CSV_INVALID Reason = 14
 	// The token out of a mail is not valid, has expired or serves another purpose.
 	Reason_TOKEN_INVALID Reason = 15

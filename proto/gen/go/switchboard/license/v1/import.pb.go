@@ -11,6 +11,7 @@ import (
 	longrunningpb "cloud.google.com/go/longrunning/autogen/longrunningpb"
 	_ "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -426,7 +427,7 @@ func (x *ImportResponse) GetSummary() *ImportMetadata {
 // ImportRow is what became of one row.
 type ImportRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Row number: the first line after the header is 1.
+	// Row number: the first row after the header is 1. Lines with nothing in any cell are not rows.
 	Row int32 `protobuf:"varint,1,opt,name=row,proto3" json:"row,omitempty"`
 	// Line of the file that the row begins on: the header is on line 1.
 	Line int32 `protobuf:"varint,2,opt,name=line,proto3" json:"line,omitempty"`
@@ -434,7 +435,7 @@ type ImportRow struct {
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// What became of it.
 	Outcome ImportRow_Outcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=switchboard.license.v1.ImportRow_Outcome" json:"outcome,omitempty"`
-	// The phone user; empty where refused.
+	// The phone user; empty where refused, and with validate_only where a licence would be assigned.
 	PhoneUser string `protobuf:"bytes,5,opt,name=phone_user,json=phoneUser,proto3" json:"phone_user,omitempty"`
 	// Why it was refused, with ErrorInfo as in any other call.
 	Error *status.Status `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
@@ -826,11 +827,112 @@ func (x *ListImportRowsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ExportPhoneUsersRequest asks for all phone users as a file.
+type ExportPhoneUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportPhoneUsersRequest) Reset() {
+	*x = ExportPhoneUsersRequest{}
+	mi := &file_switchboard_license_v1_import_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportPhoneUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportPhoneUsersRequest) ProtoMessage() {}
+
+func (x *ExportPhoneUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_license_v1_import_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportPhoneUsersRequest.ProtoReflect.Descriptor instead.
+func (*ExportPhoneUsersRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_license_v1_import_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExportPhoneUsersRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+// ExportImportRowsRequest asks for an import's rows as a file.
+type ExportImportRowsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `operations/{operation}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Only rows with this outcome; not set for all.
+	Outcome       ImportRow_Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=switchboard.license.v1.ImportRow_Outcome" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportImportRowsRequest) Reset() {
+	*x = ExportImportRowsRequest{}
+	mi := &file_switchboard_license_v1_import_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportImportRowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportImportRowsRequest) ProtoMessage() {}
+
+func (x *ExportImportRowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_license_v1_import_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportImportRowsRequest.ProtoReflect.Descriptor instead.
+func (*ExportImportRowsRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_license_v1_import_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExportImportRowsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ExportImportRowsRequest) GetOutcome() ImportRow_Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ImportRow_OUTCOME_UNSPECIFIED
+}
+
 var File_switchboard_license_v1_import_proto protoreflect.FileDescriptor
 
 const file_switchboard_license_v1_import_proto_rawDesc = "" +
 	"\n" +
-	"#switchboard/license/v1/import.proto\x12\x16switchboard.license.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a#google/longrunning/operations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\"switchboard/common/v1/access.proto\"\xbb\x02\n" +
+	"#switchboard/license/v1/import.proto\x12\x16switchboard.license.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a#google/longrunning/operations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\"switchboard/common/v1/access.proto\"\xbb\x02\n" +
 	"\x17ImportPhoneUsersRequest\x12\"\n" +
 	"\x06parent\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x18dR\x06parent\x12\x1f\n" +
@@ -897,13 +999,22 @@ const file_switchboard_license_v1_import_proto_rawDesc = "" +
 	"\aoutcome\x18\x04 \x01(\x0e2).switchboard.license.v1.ImportRow.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\"w\n" +
 	"\x16ListImportRowsResponse\x125\n" +
 	"\x04rows\x18\x01 \x03(\v2!.switchboard.license.v1.ImportRowR\x04rows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa4\x06\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
+	"\x17ExportPhoneUsersRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18dR\x06parent\"\x8c\x01\n" +
+	"\x17ExportImportRowsRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18dR\x06parent\x12M\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2).switchboard.license.v1.ImportRow.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome2\xde\b\n" +
 	"\rImportService\x12\xa8\x01\n" +
-	"\x10ImportPhoneUsers\x12/.switchboard.license.v1.ImportPhoneUsersRequest\x1a\x1d.google.longrunning.Operation\"D\x8a\xce\x18\f\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{parent=accounts/*}/phoneUsers:import\x12\x85\x01\n" +
+	"\x10ImportPhoneUsers\x12/.switchboard.license.v1.ImportPhoneUsersRequest\x1a\x1d.google.longrunning.Operation\"D\x8a\xce\x18\f\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{parent=accounts/*}/phoneUsers:import\x12\xa0\x01\n" +
+	"\x10ExportPhoneUsers\x12/.switchboard.license.v1.ExportPhoneUsersRequest\x1a\x14.google.api.HttpBody\"C\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02+\x12)/v1/{parent=accounts/*}/phoneUsers:export0\x01\x12\x85\x01\n" +
 	"\fGetOperation\x12+.switchboard.license.v1.GetOperationRequest\x1a\x1d.google.longrunning.Operation\")\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/{name=operations/*}\x12\xa7\x01\n" +
 	"\x0fCancelOperation\x12..switchboard.license.v1.CancelOperationRequest\x1a/.switchboard.license.v1.CancelOperationResponse\"3\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/{name=operations/*}:cancel\x12\x91\x01\n" +
 	"\x0eWatchOperation\x12-.switchboard.license.v1.WatchOperationRequest\x1a\x1d.google.longrunning.Operation\"/\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=operations/*}:watch0\x01\x12\xa1\x01\n" +
-	"\x0eListImportRows\x12-.switchboard.license.v1.ListImportRowsRequest\x1a..switchboard.license.v1.ListImportRowsResponse\"0\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=operations/*}/rowsBXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
+	"\x0eListImportRows\x12-.switchboard.license.v1.ListImportRowsRequest\x1a..switchboard.license.v1.ListImportRowsResponse\"0\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02 \x12\x1e/v1/{parent=operations/*}/rows\x12\x94\x01\n" +
+	"\x10ExportImportRows\x12/.switchboard.license.v1.ExportImportRowsRequest\x1a\x14.google.api.HttpBody\"7\x8a\xce\x18\x06\x10\x01\x1a\x02\x01\x02\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=operations/*}/rows:export0\x01BXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
 
 var (
 	file_switchboard_license_v1_import_proto_rawDescOnce sync.Once
@@ -918,7 +1029,7 @@ func file_switchboard_license_v1_import_proto_rawDescGZIP() []byte {
 }
 
 var file_switchboard_license_v1_import_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_switchboard_license_v1_import_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_switchboard_license_v1_import_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_switchboard_license_v1_import_proto_goTypes = []any{
 	(ImportPhoneUsersRequest_Mode)(0), // 0: switchboard.license.v1.ImportPhoneUsersRequest.Mode
 	(ImportRow_Outcome)(0),            // 1: switchboard.license.v1.ImportRow.Outcome
@@ -932,35 +1043,43 @@ var file_switchboard_license_v1_import_proto_goTypes = []any{
 	(*WatchOperationRequest)(nil),     // 9: switchboard.license.v1.WatchOperationRequest
 	(*ListImportRowsRequest)(nil),     // 10: switchboard.license.v1.ListImportRowsRequest
 	(*ListImportRowsResponse)(nil),    // 11: switchboard.license.v1.ListImportRowsResponse
-	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
-	(*status.Status)(nil),             // 13: google.rpc.Status
-	(*longrunningpb.Operation)(nil),   // 14: google.longrunning.Operation
+	(*ExportPhoneUsersRequest)(nil),   // 12: switchboard.license.v1.ExportPhoneUsersRequest
+	(*ExportImportRowsRequest)(nil),   // 13: switchboard.license.v1.ExportImportRowsRequest
+	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
+	(*status.Status)(nil),             // 15: google.rpc.Status
+	(*longrunningpb.Operation)(nil),   // 16: google.longrunning.Operation
+	(*httpbody.HttpBody)(nil),         // 17: google.api.HttpBody
 }
 var file_switchboard_license_v1_import_proto_depIdxs = []int32{
 	0,  // 0: switchboard.license.v1.ImportPhoneUsersRequest.mode:type_name -> switchboard.license.v1.ImportPhoneUsersRequest.Mode
-	12, // 1: switchboard.license.v1.ImportMetadata.create_time:type_name -> google.protobuf.Timestamp
-	12, // 2: switchboard.license.v1.ImportMetadata.end_time:type_name -> google.protobuf.Timestamp
+	14, // 1: switchboard.license.v1.ImportMetadata.create_time:type_name -> google.protobuf.Timestamp
+	14, // 2: switchboard.license.v1.ImportMetadata.end_time:type_name -> google.protobuf.Timestamp
 	5,  // 3: switchboard.license.v1.ImportMetadata.errors:type_name -> switchboard.license.v1.ImportRow
 	3,  // 4: switchboard.license.v1.ImportResponse.summary:type_name -> switchboard.license.v1.ImportMetadata
 	1,  // 5: switchboard.license.v1.ImportRow.outcome:type_name -> switchboard.license.v1.ImportRow.Outcome
-	13, // 6: switchboard.license.v1.ImportRow.error:type_name -> google.rpc.Status
+	15, // 6: switchboard.license.v1.ImportRow.error:type_name -> google.rpc.Status
 	1,  // 7: switchboard.license.v1.ListImportRowsRequest.outcome:type_name -> switchboard.license.v1.ImportRow.Outcome
 	5,  // 8: switchboard.license.v1.ListImportRowsResponse.rows:type_name -> switchboard.license.v1.ImportRow
-	2,  // 9: switchboard.license.v1.ImportService.ImportPhoneUsers:input_type -> switchboard.license.v1.ImportPhoneUsersRequest
-	6,  // 10: switchboard.license.v1.ImportService.GetOperation:input_type -> switchboard.license.v1.GetOperationRequest
-	7,  // 11: switchboard.license.v1.ImportService.CancelOperation:input_type -> switchboard.license.v1.CancelOperationRequest
-	9,  // 12: switchboard.license.v1.ImportService.WatchOperation:input_type -> switchboard.license.v1.WatchOperationRequest
-	10, // 13: switchboard.license.v1.ImportService.ListImportRows:input_type -> switchboard.license.v1.ListImportRowsRequest
-	14, // 14: switchboard.license.v1.ImportService.ImportPhoneUsers:output_type -> google.longrunning.Operation
-	14, // 15: switchboard.license.v1.ImportService.GetOperation:output_type -> google.longrunning.Operation
-	8,  // 16: switchboard.license.v1.ImportService.CancelOperation:output_type -> switchboard.license.v1.CancelOperationResponse
-	14, // 17: switchboard.license.v1.ImportService.WatchOperation:output_type -> google.longrunning.Operation
-	11, // 18: switchboard.license.v1.ImportService.ListImportRows:output_type -> switchboard.license.v1.ListImportRowsResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	1,  // 9: switchboard.license.v1.ExportImportRowsRequest.outcome:type_name -> switchboard.license.v1.ImportRow.Outcome
+	2,  // 10: switchboard.license.v1.ImportService.ImportPhoneUsers:input_type -> switchboard.license.v1.ImportPhoneUsersRequest
+	12, // 11: switchboard.license.v1.ImportService.ExportPhoneUsers:input_type -> switchboard.license.v1.ExportPhoneUsersRequest
+	6,  // 12: switchboard.license.v1.ImportService.GetOperation:input_type -> switchboard.license.v1.GetOperationRequest
+	7,  // 13: switchboard.license.v1.ImportService.CancelOperation:input_type -> switchboard.license.v1.CancelOperationRequest
+	9,  // 14: switchboard.license.v1.ImportService.WatchOperation:input_type -> switchboard.license.v1.WatchOperationRequest
+	10, // 15: switchboard.license.v1.ImportService.ListImportRows:input_type -> switchboard.license.v1.ListImportRowsRequest
+	13, // 16: switchboard.license.v1.ImportService.ExportImportRows:input_type -> switchboard.license.v1.ExportImportRowsRequest
+	16, // 17: switchboard.license.v1.ImportService.ImportPhoneUsers:output_type -> google.longrunning.Operation
+	17, // 18: switchboard.license.v1.ImportService.ExportPhoneUsers:output_type -> google.api.HttpBody
+	16, // 19: switchboard.license.v1.ImportService.GetOperation:output_type -> google.longrunning.Operation
+	8,  // 20: switchboard.license.v1.ImportService.CancelOperation:output_type -> switchboard.license.v1.CancelOperationResponse
+	16, // 21: switchboard.license.v1.ImportService.WatchOperation:output_type -> google.longrunning.Operation
+	11, // 22: switchboard.license.v1.ImportService.ListImportRows:output_type -> switchboard.license.v1.ListImportRowsResponse
+	17, // 23: switchboard.license.v1.ImportService.ExportImportRows:output_type -> google.api.HttpBody
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_license_v1_import_proto_init() }
@@ -974,7 +1093,7 @@ func file_switchboard_license_v1_import_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_license_v1_import_proto_rawDesc), len(file_switchboard_license_v1_import_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

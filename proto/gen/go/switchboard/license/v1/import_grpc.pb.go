@@ -9,6 +9,7 @@ package licensev1
 import (
 	longrunningpb "cloud.google.com/go/longrunning/autogen/longrunningpb"
 	context "context"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -21,10 +22,12 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ImportService_ImportPhoneUsers_FullMethodName = "/switchboard.license.v1.ImportService/ImportPhoneUsers"
+	ImportService_ExportPhoneUsers_FullMethodName = "/switchboard.license.v1.ImportService/ExportPhoneUsers"
 	ImportService_GetOperation_FullMethodName     = "/switchboard.license.v1.ImportService/GetOperation"
 	ImportService_CancelOperation_FullMethodName  = "/switchboard.license.v1.ImportService/CancelOperation"
 	ImportService_WatchOperation_FullMethodName   = "/switchboard.license.v1.ImportService/WatchOperation"
 	ImportService_ListImportRows_FullMethodName   = "/switchboard.license.v1.ImportService/ListImportRows"
+	ImportService_ExportImportRows_FullMethodName = "/switchboard.license.v1.ImportService/ExportImportRows"
 )
 
 // ImportServiceClient is the client API for ImportService service.
@@ -36,17 +39,32 @@ const (
 type ImportServiceClient interface {
 	// Starts an import and answers at once with an operation to follow.
 	//
-	// The file is UTF-8, with or without a byte order mark, with a header line. Columns, in any order: `email` or `room`
-	// (exactly one of the two filled per row), `site` (display name, site code or resource name), `package` (display name or
-	// resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by ";"). An empty cell
-	// leaves a thing alone, "-" clears it.
+	// The file is UTF-8, with or without a byte order mark, with a header line. Columns, in any order: `email` or `room` (display
+	// name or resource name; exactly one of the two filled per row), `site` (display name, site code or resource name), `package`
+	// (display name or resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by
+	// ";": all those to have, others are given up). An empty cell leaves a thing alone, "-" clears it: the package with all direct
+	// numbers, the direct numbers, or with `template` the settings, which become the defaults. The columns that a result file has in
+	// addition (see ExportImportRows) are skipped, so that one can be corrected and imported again.
 	//
-	// Idempotent under request_id. Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column),
-	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED.
+	// Rows are carried out independently of each other, a row that changes several things of a phone user in the order site,
+	// extension and settings, package, direct numbers; it ends with the first refusal. Two rows for the same person, room, extension
+	// or direct number: the later one is refused with DUPLICATE_IN_BATCH. Rows that cannot be carried out for the moment are tried
+	// again for half an hour. Where licence seats, extension numbers or package seats do not suffice, the first rows get them.
+	//
+	// With validate_only every row is checked as it would be and what the rows take adds up over the file, but not what they would
+	// give back. Idempotent under request_id, also when the first call was interrupted.
+	//
+	// Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column), BATCH_EMPTY (no rows),
+	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.
 	ImportPhoneUsers(ctx context.Context, in *ImportPhoneUsersRequest, opts ...grpc.CallOption) (*longrunningpb.Operation, error)
-	// Reads an operation. Only for callers of its account. Refused with NOT_FOUND, PERMISSION_DENIED.
+	// Exports all active phone users as a file that can be imported again, unchanged, and then changes nothing: the columns of
+	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. Streams; refused with NOT_FOUND (account).
+	ExportPhoneUsers(ctx context.Context, in *ExportPhoneUsersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
+	// Reads an operation. Only for callers of its account. Operations that ended are kept for 30 days. Refused with NOT_FOUND,
+	// PERMISSION_DENIED.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*longrunningpb.Operation, error)
-	// Asks an operation to stop. Rows that are done stay done; the operation ends with the code CANCELLED. Idempotent.
+	// Asks an operation to stop. Rows that are done stay done and say so, the others have no outcome; the operation ends with the
+	// code CANCELLED. Idempotent.
 	// Refused with NOT_FOUND, PERMISSION_DENIED.
 	CancelOperation(ctx context.Context, in *CancelOperationRequest, opts ...grpc.CallOption) (*CancelOperationResponse, error)
 	// Streams an operation: its present state at once, then every change (at most a few a second), and ends when it is done.
@@ -54,6 +72,9 @@ type ImportServiceClient interface {
 	WatchOperation(ctx context.Context, in *WatchOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[longrunningpb.Operation], error)
 	// Lists the outcome of an import's rows, by row number. Refused with NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListImportRows(ctx context.Context, in *ListImportRowsRequest, opts ...grpc.CallOption) (*ListImportRowsResponse, error)
+	// Exports the rows of an import as a result file: the cells as they were, and the columns `outcome`, `reason` (of the error),
+	// `message` and `warnings`, as text/csv in UTF-8. Refused with NOT_FOUND, PERMISSION_DENIED.
+	ExportImportRows(ctx context.Context, in *ExportImportRowsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
 type importServiceClient struct {
@@ -73,6 +94,25 @@ func (c *importServiceClient) ImportPhoneUsers(ctx context.Context, in *ImportPh
 	}
 	return out, nil
 }
+
+func (c *importServiceClient) ExportPhoneUsers(ctx context.Context, in *ExportPhoneUsersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ImportService_ServiceDesc.Streams[0], ImportService_ExportPhoneUsers_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportPhoneUsersRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImportService_ExportPhoneUsersClient = grpc.ServerStreamingClient[httpbody.HttpBody]
 
 func (c *importServiceClient) GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*longrunningpb.Operation, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -96,7 +136,7 @@ func (c *importServiceClient) CancelOperation(ctx context.Context, in *CancelOpe
 
 func (c *importServiceClient) WatchOperation(ctx context.Context, in *WatchOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[longrunningpb.Operation], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &ImportService_ServiceDesc.Streams[0], ImportService_WatchOperation_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &ImportService_ServiceDesc.Streams[1], ImportService_WatchOperation_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +163,25 @@ func (c *importServiceClient) ListImportRows(ctx context.Context, in *ListImport
 	return out, nil
 }
 
+func (c *importServiceClient) ExportImportRows(ctx context.Context, in *ExportImportRowsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ImportService_ServiceDesc.Streams[2], ImportService_ExportImportRows_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportImportRowsRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImportService_ExportImportRowsClient = grpc.ServerStreamingClient[httpbody.HttpBody]
+
 // ImportServiceServer is the server API for ImportService service.
 // All implementations must embed UnimplementedImportServiceServer
 // for forward compatibility.
@@ -132,17 +191,32 @@ func (c *importServiceClient) ListImportRows(ctx context.Context, in *ListImport
 type ImportServiceServer interface {
 	// Starts an import and answers at once with an operation to follow.
 	//
-	// The file is UTF-8, with or without a byte order mark, with a header line. Columns, in any order: `email` or `room`
-	// (exactly one of the two filled per row), `site` (display name, site code or resource name), `package` (display name or
-	// resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by ";"). An empty cell
-	// leaves a thing alone, "-" clears it.
+	// The file is UTF-8, with or without a byte order mark, with a header line. Columns, in any order: `email` or `room` (display
+	// name or resource name; exactly one of the two filled per row), `site` (display name, site code or resource name), `package`
+	// (display name or resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by
+	// ";": all those to have, others are given up). An empty cell leaves a thing alone, "-" clears it: the package with all direct
+	// numbers, the direct numbers, or with `template` the settings, which become the defaults. The columns that a result file has in
+	// addition (see ExportImportRows) are skipped, so that one can be corrected and imported again.
 	//
-	// Idempotent under request_id. Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column),
-	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED.
+	// Rows are carried out independently of each other, a row that changes several things of a phone user in the order site,
+	// extension and settings, package, direct numbers; it ends with the first refusal. Two rows for the same person, room, extension
+	// or direct number: the later one is refused with DUPLICATE_IN_BATCH. Rows that cannot be carried out for the moment are tried
+	// again for half an hour. Where licence seats, extension numbers or package seats do not suffice, the first rows get them.
+	//
+	// With validate_only every row is checked as it would be and what the rows take adds up over the file, but not what they would
+	// give back. Idempotent under request_id, also when the first call was interrupted.
+	//
+	// Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column), BATCH_EMPTY (no rows),
+	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.
 	ImportPhoneUsers(context.Context, *ImportPhoneUsersRequest) (*longrunningpb.Operation, error)
-	// Reads an operation. Only for callers of its account. Refused with NOT_FOUND, PERMISSION_DENIED.
+	// Exports all active phone users as a file that can be imported again, unchanged, and then changes nothing: the columns of
+	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. Streams; refused with NOT_FOUND (account).
+	ExportPhoneUsers(*ExportPhoneUsersRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
+	// Reads an operation. Only for callers of its account. Operations that ended are kept for 30 days. Refused with NOT_FOUND,
+	// PERMISSION_DENIED.
 	GetOperation(context.Context, *GetOperationRequest) (*longrunningpb.Operation, error)
-	// Asks an operation to stop. Rows that are done stay done; the operation ends with the code CANCELLED. Idempotent.
+	// Asks an operation to stop. Rows that are done stay done and say so, the others have no outcome; the operation ends with the
+	// code CANCELLED. Idempotent.
 	// Refused with NOT_FOUND, PERMISSION_DENIED.
 	CancelOperation(context.Context, *CancelOperationRequest) (*CancelOperationResponse, error)
 	// Streams an operation: its present state at once, then every change (at most a few a second), and ends when it is done.
@@ -150,6 +224,9 @@ type ImportServiceServer interface {
 	WatchOperation(*WatchOperationRequest, grpc.ServerStreamingServer[longrunningpb.Operation]) error
 	// Lists the outcome of an import's rows, by row number. Refused with NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListImportRows(context.Context, *ListImportRowsRequest) (*ListImportRowsResponse, error)
+	// Exports the rows of an import as a result file: the cells as they were, and the columns `outcome`, `reason` (of the error),
+	// `message` and `warnings`, as text/csv in UTF-8. Refused with NOT_FOUND, PERMISSION_DENIED.
+	ExportImportRows(*ExportImportRowsRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedImportServiceServer()
 }
 
@@ -163,6 +240,9 @@ type UnimplementedImportServiceServer struct{}
 func (UnimplementedImportServiceServer) ImportPhoneUsers(context.Context, *ImportPhoneUsersRequest) (*longrunningpb.Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportPhoneUsers not implemented")
 }
+func (UnimplementedImportServiceServer) ExportPhoneUsers(*ExportPhoneUsersRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method ExportPhoneUsers not implemented")
+}
 func (UnimplementedImportServiceServer) GetOperation(context.Context, *GetOperationRequest) (*longrunningpb.Operation, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
 }
@@ -174,6 +254,9 @@ func (UnimplementedImportServiceServer) WatchOperation(*WatchOperationRequest, g
 }
 func (UnimplementedImportServiceServer) ListImportRows(context.Context, *ListImportRowsRequest) (*ListImportRowsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListImportRows not implemented")
+}
+func (UnimplementedImportServiceServer) ExportImportRows(*ExportImportRowsRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method ExportImportRows not implemented")
 }
 func (UnimplementedImportServiceServer) mustEmbedUnimplementedImportServiceServer() {}
 func (UnimplementedImportServiceServer) testEmbeddedByValue()                       {}
@@ -213,6 +296,17 @@ func _ImportService_ImportPhoneUsers_Handler(srv interface{}, ctx context.Contex
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _ImportService_ExportPhoneUsers_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportPhoneUsersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ImportServiceServer).ExportPhoneUsers(m, &grpc.GenericServerStream[ExportPhoneUsersRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImportService_ExportPhoneUsersServer = grpc.ServerStreamingServer[httpbody.HttpBody]
 
 func _ImportService_GetOperation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetOperationRequest)
@@ -279,6 +373,17 @@ func _ImportService_ListImportRows_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ImportService_ExportImportRows_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportImportRowsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ImportServiceServer).ExportImportRows(m, &grpc.GenericServerStream[ExportImportRowsRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ImportService_ExportImportRowsServer = grpc.ServerStreamingServer[httpbody.HttpBody]
+
 // ImportService_ServiceDesc is the grpc.ServiceDesc for ImportService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -305,8 +410,18 @@ var ImportService_ServiceDesc = grpc.ServiceDesc{
 	},
 	Streams: []grpc.StreamDesc{
 		{
+			StreamName:    "ExportPhoneUsers",
+			Handler:       _ImportService_ExportPhoneUsers_Handler,
+			ServerStreams: true,
+		},
+		{
 			StreamName:    "WatchOperation",
 			Handler:       _ImportService_WatchOperation_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportImportRows",
+			Handler:       _ImportService_ExportImportRows_Handler,
 			ServerStreams: true,
 		},
 	},
