@@ -34,11 +34,18 @@ type lookups struct {
 }
 
 func (c *chunk) lookUp(ctx context.Context) (*lookups, error) {
-	l := &lookups{taken: map[uuid.UUID]int{}}
+	l := &lookups{
+		templates: newNamed(columnTemplate, func(*model.Template) string { return "" }),
+		packages:  newNamed(columnPackage, func(*Package) string { return "" }), taken: map[uuid.UUID]int{},
+	}
 	var all errgroup.Group
-	all.Go(func() (err error) { l.sites, err = c.siteNames(ctx); return err })
-	all.Go(func() (err error) { l.templates, err = c.templateNames(ctx); return err })
-	all.Go(func() (err error) { l.packages, err = c.packageNames(ctx); return err })
+	all.Go(func() (err error) { l.sites, err = c.siteNames(ctx, c.m.AccountID); return err })
+	if c.uses(columnTemplate) {
+		all.Go(func() (err error) { l.templates, err = c.templateNames(ctx, c.m.AccountID); return err })
+	}
+	if c.uses(columnPackage) {
+		all.Go(func() (err error) { l.packages, err = c.packageNames(ctx, c.m.AccountID); return err })
+	}
 	all.Go(func() error { return c.lookUpPeople(ctx, l) })
 	return l, all.Wait()
 }
@@ -100,41 +107,36 @@ func (c *chunk) uses(column string) bool {
 	return slices.ContainsFunc(c.items, func(it *item) bool { return *cell(&it.row.Cells, column) != "" })
 }
 
-func (c *chunk) siteNames(ctx context.Context) (*named[model.Site], error) {
+// siteNames, templateNames and packageNames are all there are in an account.
+func (im *Importer) siteNames(ctx context.Context, account uuid.UUID) (*named[model.Site], error) {
 	n := newNamed(columnSite, func(s *model.Site) string { return s.DisplayName })
 	err := pages(func(last *model.Site) ([]model.Site, error) {
 		var after *store.SiteCursor
 		if last != nil {
 			after = &store.SiteCursor{Main: last.IsMain, Key: model.Fold(last.DisplayName)}
 		}
-		return c.Store.ListSites(ctx, c.m.AccountID, after, listPage)
-	}, func(s model.Site) { n.add(s, s.ID, model.SiteName(s.AccountID, s.ID), s.DisplayName, s.SiteCode) })
+		return im.Store.ListSites(ctx, account, after, listPage)
+	}, func(s model.Site) { n.add(s, s.ID, model.SiteName(account, s.ID), s.DisplayName, s.SiteCode) })
 	return n, err
 }
 
-func (c *chunk) templateNames(ctx context.Context) (*named[model.Template], error) {
+func (im *Importer) templateNames(ctx context.Context, account uuid.UUID) (*named[model.Template], error) {
 	n := newNamed(columnTemplate, func(t *model.Template) string { return t.DisplayName })
-	if !c.uses(columnTemplate) {
-		return n, nil
-	}
 	err := pages(func(last *model.Template) ([]model.Template, error) {
 		var after *store.NameCursor
 		if last != nil {
 			after = &store.NameCursor{Key: model.Fold(last.DisplayName), ID: last.ID}
 		}
-		return c.Store.ListTemplates(ctx, c.m.AccountID, after, listPage)
-	}, func(t model.Template) { n.add(t, t.ID, model.TemplateName(t.AccountID, t.ID), t.DisplayName) })
+		return im.Store.ListTemplates(ctx, account, after, listPage)
+	}, func(t model.Template) { n.add(t, t.ID, model.TemplateName(account, t.ID), t.DisplayName) })
 	return n, err
 }
 
-func (c *chunk) packageNames(ctx context.Context) (*named[Package], error) {
+func (im *Importer) packageNames(ctx context.Context, account uuid.UUID) (*named[Package], error) {
 	n := newNamed(columnPackage, func(p *Package) string { return p.DisplayName })
-	if !c.uses(columnPackage) {
-		return n, nil
-	}
-	packages, err := c.Catalogue.Packages(ctx, c.m.AccountID)
+	packages, err := im.Catalogue.Packages(ctx, account)
 	for _, p := range packages {
-		n.add(p, p.ID, model.PackageName(c.m.AccountID, p.ID), p.DisplayName)
+		n.add(p, p.ID, model.PackageName(account, p.ID), p.DisplayName)
 	}
 	return n, err
 }
