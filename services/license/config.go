@@ -3,6 +3,7 @@ package license
 import (
 	"time"
 
+	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
@@ -23,6 +24,8 @@ type Config struct {
 	Notification server.ClientConfig `koanf:"notification"`
 	// Provisioning bounds the operations on phone users.
 	Provisioning provisioning.Config `koanf:"provisioning"`
+	// Import bounds imports.
+	Import importing.Config `koanf:"import"`
 	// LinkTokens are the tokens in the links of mails.
 	LinkTokens token.Config `koanf:"link_tokens"`
 }
@@ -35,6 +38,7 @@ func DefaultConfig() Config {
 	c := Config{
 		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		Telemetry: telemetry.DefaultConfig(), Provisioning: provisioning.DefaultConfig(), LinkTokens: token.DefaultConfig(),
+		Import:       importing.DefaultConfig(),
 		Extension:    server.ClientConfig{Target: "dns:///extension:8443", Timeout: 10 * time.Second},
 		Numbering:    server.ClientConfig{Target: "dns:///numbering:8443", Timeout: 10 * time.Second},
 		Notification: server.ClientConfig{Target: "dns:///notification:8443", Timeout: 10 * time.Second},

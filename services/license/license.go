@@ -18,6 +18,7 @@ import (
 	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
 	numberingv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/api"
+	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/remote"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store/sqlstore"
@@ -95,7 +96,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	}
 	srv, err := server.New(cfg.Server, server.Deps{
 		Name: "license", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry, TracerProvider: opts.TracerProvider,
-		Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+		Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg, AccountCheckedByHandler: api.AccountCheckedByHandler,
 	})
 	if err != nil {
 		return nil, err
@@ -116,6 +117,7 @@ type clients struct {
 	ranges        extensionv1.ExtensionRangeServiceClient
 	numbering     *remote.Numbering
 	notifications *remote.Notifications
+	catalogue     *remote.Catalogue
 }
 
 func dialAll(cfg Config, opts Options) (*clients, error) {
@@ -125,6 +127,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 		conn, err := server.Dial(to, server.ClientOptions{
 			Idempotent: []string{
 				"/switchboard.extension.v1.AllocationService/", "/switchboard.extension.v1.ExtensionRangeService/ListExtensionRanges",
+				"/switchboard.extension.v1.ExtensionService/CheckExtensions",
 				"/switchboard.numbering.v1.AssignmentService/", "/switchboard.numbering.v1.PackageService/ListPackages",
 				"/switchboard.notification.v1.NotificationService/EnqueueMessages",
 			},
@@ -153,6 +156,9 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 	c.numbering = &remote.Numbering{
 		Assignments: numberingv1.NewAssignmentServiceClient(numbering), Packages: numberingv1.NewPackageServiceClient(numbering),
 	}
+	c.catalogue = &remote.Catalogue{
+		PackageClient: c.numbering.Packages, Ranges: c.ranges, Extensions: extensionv1.NewExtensionServiceClient(extension),
+	}
 	c.notifications = &remote.Notifications{Client: notificationv1.NewNotificationServiceClient(notification)}
 	return c, nil
 }
@@ -165,12 +171,17 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 		Logger: opts.Logger, Registerer: opts.Registry,
 	})
 	srv.OnClose("engine", engine.Close)
+	importer := importing.New(cfg.Import, importing.Deps{
+		Store: st, Engine: engine, Extensions: others.extensions, Numbering: others.numbering, Catalogue: others.catalogue,
+		Logger: opts.Logger, Registerer: opts.Registry,
+	})
 	background := func(name string, run func(context.Context)) {
 		srv.Go(name, func(ctx context.Context) error { run(ctx); return nil })
 	}
 	background("outbox", relay.Run)
 	background("reconciler", engine.RunReconciler)
 	background("purge", engine.RunPurge)
+	background("imports", importer.Run)
 
 	reader := api.NewPhoneUserReader(st, others.numbering)
 	licensev1.RegisterAccountServiceServer(srv, api.NewAccountServer(st, opts.Clock))
@@ -178,6 +189,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	licensev1.RegisterDirectoryServiceServer(srv, api.NewDirectoryServer(st, engine, opts.Clock))
 	licensev1.RegisterTemplateServiceServer(srv, api.NewTemplateServer(st, opts.Clock))
 	licensev1.RegisterAccountLogServiceServer(srv, api.NewAccountLogServer(st))
+	licensev1.RegisterImportServiceServer(srv, api.NewImportServer(st, importer))
 	licensev1.RegisterPhoneRecordServiceServer(srv, api.NewPhoneRecordServer(st, opts.Clock))
 	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(st, engine, reader, cfg.Provisioning.MaxBatch))
 	licensev1.RegisterPhoneUserSetupServiceServer(srv, api.NewSetupServer(engine))

@@ -100,6 +100,10 @@ func (s *Stack) makeDataRunDir() error {
 	if err != nil {
 		return fmt.Errorf("finding the data folder: %w", err)
 	}
+	// The folder itself is open to others: the database server may run as another user.
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return fmt.Errorf("making the data folder: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}

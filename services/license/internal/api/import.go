@@ -204,4 +204,3 @@ func (s *ImportServer) ExportImportRows(req *licensev1.ExportImportRowsRequest, 
 func sendCSV(send func(*httpbody.HttpBody) error) func(piece []byte) error {
 	return func(piece []byte) error { return send(&httpbody.HttpBody{ContentType: csvType, Data: piece}) }
 }
-

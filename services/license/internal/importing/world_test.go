@@ -122,8 +122,7 @@ func (w *world) fill(t testing.TB, people int) {
 				Status: model.UserActive, CreateTime: now,
 			})
 		}
-		_, err = w.reader.CreateUsers(ctx, w.account, store.NewUsers{Users: users, Path: func(i int) string { return fmt.Sprint(i) }}, store.Remember{})
-		require.NoError(t, err)
+		w.addPeople(t, users...)
 	}
 	w.books.ranges[w.lisbon], w.books.ranges[w.porto] = [2]int{1000, 1999}, [2]int{2000, 2999}
 	for id, name := range map[uuid.UUID]string{w.world: "World", w.loc: "Local", w.old: "Old"} {
@@ -132,6 +131,12 @@ func (w *world) fill(t testing.TB, people int) {
 	for i := range 100 {
 		w.books.numbers[number(i)] = uuid.Nil
 	}
+}
+
+func (w *world) addPeople(t testing.TB, users ...model.User) {
+	t.Helper()
+	_, err := w.reader.CreateUsers(t.Context(), w.account, store.NewUsers{Users: users, Path: func(i int) string { return fmt.Sprint(i) }}, store.Remember{})
+	require.NoError(t, err)
 }
 
 func email(i int) string  { return fmt.Sprintf("p%d@example.com", i) }
