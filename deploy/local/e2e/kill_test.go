@@ -56,6 +56,7 @@ func impatient(_ string, config any) {
 	case *license.Config:
 		c.Provisioning.DriveTimeout, c.Provisioning.Claim = time.Second, 2*time.Second
 		c.Provisioning.ReconcileInterval = 100 * time.Millisecond
+		c.Import.Claim, c.Import.PollInterval = 3*time.Second, 100*time.Millisecond
 	case *notification.Config:
 		c.SMTP.DialTimeout, c.SMTP.SendTimeout = time.Second, time.Second
 		c.Sender.ClaimWindow, c.Sender.PollInterval = time.Second, 100*time.Millisecond

@@ -45,14 +45,41 @@ func TestSeed04_SettingsPackageAndNumbersComeAfterTheLicence(t *testing.T) {
 		require.Equal(t, 20, *tn.get(u.Name).Settings.RingSeconds)
 		tn.addUp()
 
-		// Somebody without a licence is a person of the directory only, and has nothing to change.
-		tn.unchanged(func() {
-			for _, name := range []string{tn.unknown("phoneUsers")} {
-				tn.refused(tn.tryOn(name, "assignPackage", map[string]any{"package": pkg}), "NOT_FOUND")
-				tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), "NOT_FOUND")
-				err := tn.admin.Patch(t.Context(), "/v1/"+name+"?updateMask=settings.ringSeconds", map[string]any{"settings": map[string]any{"ringSeconds": 20}}, nil)
-				tn.refused(err, "NOT_FOUND")
-			}
+		// Somebody without a licence has nothing to change.
+		tn.withoutLicence(func(name, reason string) {
+			err := tn.admin.Patch(t.Context(), "/v1/"+name+"?updateMask=settings.ringSeconds", map[string]any{"settings": map[string]any{"ringSeconds": 20}}, nil)
+			tn.refused(err, reason)
+			tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), reason)
+		})
+	})
+}
+
+// withoutLicence runs try, which is to change nothing, with the name of a phone user of each kind that has no active licence, and the
+// reason for which it is to be refused.
+func (tn *tenant) withoutLicence(try func(name, reason string)) {
+	tn.Helper()
+	removed, trashed, pending := tn.one(), tn.one(), tn.invite()
+	tn.settled()
+	tn.remove(removed)
+	tn.withTrash().trash(trashed)
+	tn.unchanged(func() {
+		for _, name := range []string{pending.PhoneUser, trashed.Name, removed.Name} { // not yet, not now, not any more
+			try(name, "LICENSE_REQUIRED")
+		}
+		try(tn.unknown("phoneUsers"), "NOT_FOUND")
+	})
+}
+
+func TestSeed17_APackageNeedsALicence(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		pkg := tn.pkg("Domestic", 5)
+		active := tn.one()
+		require.Equal(t, pkg, tn.call(active.Name, "assignPackage", map[string]any{"package": pkg}).Package)
+		tn.withoutLicence(func(name, reason string) {
+			tn.refused(tn.tryOn(name, "assignPackage", map[string]any{"package": pkg}), reason)
+			tn.refused(tn.try("/phoneUsers:batchAssignPackage", map[string]any{"phoneUsers": []string{active.Name, name}, "package": pkg}), reason, "phone_users[1]")
 		})
 	})
 }

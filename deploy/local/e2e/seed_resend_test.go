@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -28,15 +27,10 @@ func eachTimed(t *testing.T, fn func(t *testing.T, s *stack.Stack, clk *clock.Fa
 	})
 }
 
-// awaitMails waits until n mails have arrived for an address, and answers them, newest first.
+// awaitMails waits until n mails have arrived for an address, no more, and answers them, newest first.
 func (tn *tenant) awaitMails(to string, n int) []mailsink.Mail {
 	tn.Helper()
-	tn.eventually(func() error {
-		if got := len(tn.mails(to)); got < n {
-			return fmt.Errorf("%d of %d mails have arrived for %s", got, n, to)
-		}
-		return nil
-	})
+	tn.mail(to, n)
 	mails := tn.mails(to)
 	require.Len(tn, mails, n)
 	return mails

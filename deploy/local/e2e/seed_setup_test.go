@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"net/http"
+	"net/url"
 	"regexp"
 	"testing"
 
@@ -32,14 +34,27 @@ func (tn *tenant) welcome(u gatewayclient.PhoneUser) string {
 	return linkToken(tn, mails[0])
 }
 
-// lookup opens the page behind the link.
+// opensAPage follows the link of a mail as a browser does, which keeps the token to itself.
+func (tn *tenant) opensAPage(mail mailsink.Mail) {
+	tn.Helper()
+	link, err := url.Parse(tokenInLink.FindString(mail.Text))
+	require.NoError(tn, err)
+	require.Equal(tn, tn.stack.Info().Gateway, link.Scheme+"://"+link.Host)
+	require.Empty(tn, link.RawQuery, "the token is in the fragment, which no server sees")
+	answer, err := tn.anonymous.Raw(tn.Context(), http.MethodGet, link.Path, nil, nil)
+	require.NoError(tn, err)
+	require.Equal(tn, http.StatusOK, answer.Status)
+	require.Contains(tn, answer.Header.Get("Content-Type"), "text/html")
+}
+
+// lookup reads what the page shows.
 func (tn *tenant) lookup(token string) (gatewayclient.Setup, error) {
 	var out gatewayclient.Setup
 	err := tn.anonymous.Post(tn.Context(), "/v1/phoneUserSetup:lookup", map[string]any{"token": token}, &out)
 	return out, err
 }
 
-// complete saves the page behind the link.
+// complete saves the page.
 func (tn *tenant) complete(token string, body map[string]any) (gatewayclient.Setup, error) {
 	body["token"] = token
 	var out gatewayclient.Setup
@@ -66,6 +81,7 @@ func TestSeed16_TheLinkOpensThePersonsOwnSetUp(t *testing.T) {
 		tn := newTenant(t, s, 10)
 		two := tn.assign(tn.userNames(2)...)
 		token := tn.welcome(two[0])
+		tn.opensAPage(tn.mails(two[0].Email)[0])
 		page, err := tn.lookup(token)
 		require.NoError(t, err)
 		require.Equal(t, two[0].DisplayName, page.DisplayName)

@@ -104,7 +104,8 @@ func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (nowhere) WriteHeader(int)             {}
 
 // writeStreamError answers the error that ends a stream. Before the first message it is an answer like any other;
-// after it, it is a last line {"error": …}, whose status this returns.
+// after it, it is a last line {"error": …}, whose status this returns. A file that breaks off has its connection cut: whoever
+// gets it must not take it for complete.
 func writeStreamError(ctx context.Context, err error) *status.Status {
 	s := streamOf(ctx)
 	if s == nil {
@@ -113,9 +114,13 @@ func writeStreamError(ctx context.Context, err error) *status.Status {
 	if s.draining() {
 		err = errs.New(commonv1.Reason_UNAVAILABLE, "the gateway is stopping; follow again").Wrap(err)
 	}
-	if !s.begun {
+	switch {
+	case !s.begun:
 		httperr.Write(s, s.request, err)
 		s.ended = true
+	case s.file:
+		telemetry.Logger(ctx).WarnContext(ctx, "a file breaks off", "error", err)
+		panic(http.ErrAbortHandler)
 	}
 	return httperr.Status(ctx, err)
 }

@@ -14,6 +14,12 @@ import (
 // maxDepth bounds the nesting of a request body.
 const maxDepth = 50
 
+// A stream is one JSON object a line.
+const (
+	streamType = "application/x-ndjson"
+	delimiter  = "\n"
+)
+
 var strict = protojson.UnmarshalOptions{RecursionLimit: maxDepth}
 
 // jsonMarshaler writes answers with every field (lowerCamelCase, enums by name), google.api.HttpBody as it is.
@@ -31,11 +37,11 @@ func (*jsonMarshaler) StreamContentType(v any) string {
 	if body, ok := v.(*httpbody.HttpBody); ok {
 		return body.GetContentType()
 	}
-	return "application/x-ndjson"
+	return streamType
 }
 
 // Delimiter implements runtime.Delimited.
-func (*jsonMarshaler) Delimiter() []byte { return []byte("\n") }
+func (*jsonMarshaler) Delimiter() []byte { return []byte(delimiter) }
 
 // NewDecoder implements runtime.Marshaler. A body that was read already is handed over rather than parsed again.
 func (m *jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {

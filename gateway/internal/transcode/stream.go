@@ -17,6 +17,8 @@ type stream struct {
 	deadline time.Duration
 	// begun means that something was written, ended that nothing more will be.
 	begun, ended bool
+	// file means that the messages are the pieces of one file (google.api.HttpBody): nothing comes between or behind them.
+	file bool
 }
 
 type streamKey struct{}
@@ -44,7 +46,12 @@ func (s *stream) Write(b []byte) (int, error) {
 	if s.ended {
 		return len(b), nil
 	}
-	s.begun = true
+	if !s.begun {
+		s.begun, s.file = true, s.Header().Get("Content-Type") != streamType
+	}
+	if s.file && string(b) == delimiter {
+		return len(b), nil
+	}
 	// Not every connection has deadlines (those of tests, for one), and then there is none to move.
 	_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Now().Add(s.deadline))
 	return s.ResponseWriter.Write(b)
