@@ -193,6 +193,8 @@ type fakeLicense struct {
 	header metadata.MD
 	// block, when set, makes every method wait until it is closed or the caller is gone.
 	block chan struct{}
+	// pieces are what ExportPhoneUsers sends before it ends with err.
+	pieces []string
 	// watch is WatchOperation.
 	watch func(licensev1.ImportService_WatchOperationServer) error
 }

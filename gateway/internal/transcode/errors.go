@@ -13,6 +13,7 @@ import (
 	"github.com/switchboard-phone/switchboard/gateway/internal/httperr"
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // maxQuoted bounds how much of a request is quoted in an error, in bytes.

@@ -106,7 +106,7 @@ func TestFileRefused(t *testing.T) {
 	}{
 		"empty":               {"", commonv1.Reason_CSV_INVALID, nil, "empty"},
 		"only a mark":         {"\uFEFF", commonv1.Reason_CSV_INVALID, nil, "empty"},
-		"unknown column":      {"email,extention\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "1", "column": "extention", "suggestion": "extension"}, "did you mean extension?"},
+		"unknown column":      {"email,extenson\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "1", "column": "extenson", "suggestion": "extension"}, "did you mean extension?"},
 		"written differently": {"E-mail,Phone Numbers\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "1", "column": "E-mail", "suggestion": "email"}, "did you mean email?"},
 		"nothing near":        {"email,salary\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "1", "column": "salary"}, "the columns are email, room,"},
 		"column twice":        {"email,site,Site\n", commonv1.Reason_CSV_INVALID, map[string]string{"line": "1", "column": "site"}, "twice"},
@@ -206,8 +206,8 @@ func TestPhoneNumbersOfASpreadsheet(t *testing.T) {
 func TestClosest(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"extention": "extension", "phoneNumbers": "phone_numbers", "phone number": "phone_numbers", "mail": "email", "rom": "room",
-		"templat": "template", "packge": "package", "name": "", "": "", "extension number": "",
+		"extenson": "extension", "phoneNumbers": "phone_numbers", "phone number": "phone_numbers", "mail": "email", "rom": "room",
+		"templat": "template", "packag": "package", "name": "", "": "", "extension number": "",
 	} {
 		require.Equal(t, want, closest(text, columns), text)
 	}

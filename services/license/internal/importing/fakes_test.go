@@ -105,7 +105,7 @@ func (x extensionBook) Allocate(ctx context.Context, _, site uuid.UUID, owners [
 		out = nil
 		var refusal *errs.Error
 		for i, owner := range owners {
-			if wishes == nil || wishes[i] == "" || x.byOwner[owner] != "" {
+			if len(wishes) == 0 || wishes[i] == "" || x.byOwner[owner] != "" {
 				continue
 			}
 			if no := x.refuseWish(site, wishes[i]); no != nil {

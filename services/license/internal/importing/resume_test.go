@@ -66,6 +66,7 @@ func (w *world) reconcile(t testing.TB) func() {
 // other, once before the step and once after it, and has another worker go on. No row is done twice and none is lost: what the
 // first one did counts as done by the import.
 func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	points := []string{
 		"license.RenewImport", "license.MarkChanging", "license.RecordRows", "license.BeginSagas", "license.FinishSagas", "license.EndImport",
 		"extension.Allocate", "extension.Swap", "numbering.AssignPackages",
@@ -225,6 +226,35 @@ func TestSeveralReplicas(t *testing.T) {
 		cancel()
 		all.Wait()
 		require.Len(t, w.phoneUsers(t), 300)
+		w.check(t, ids...)
+	})
+}
+
+// TestSameFileTwice has two replicas carry out the same file at once: everybody gets one licence, from one of the two.
+func TestSameFileTwice(t *testing.T) {
+	eachWorld(t, 400, 200, func(t *testing.T, w *world) {
+		defer w.reconcile(t)()
+		lines := []string{header}
+		for i := range 200 {
+			lines = append(lines, lineOf(i))
+		}
+		ids := []uuid.UUID{w.submit(t, Request{}, lines...).ID, w.submit(t, Request{}, lines...).ID}
+		var all sync.WaitGroup
+		for range 2 {
+			im := w.newImporter(w.importer.cfg)
+			all.Go(func() { _, _ = im.Step(t.Context()) })
+		}
+		all.Wait()
+		assigned := 0
+		for _, id := range ids {
+			m, err := w.reader.GetImport(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, model.ImportSucceeded, m.State)
+			require.Equal(t, 200, m.Counts.Succeeded+m.Counts.Unchanged)
+			assigned += outcomes(w.rows(t, id))[model.RowAssigned]
+		}
+		require.Equal(t, 200, assigned)
+		require.Len(t, w.phoneUsers(t), 200)
 		w.check(t, ids...)
 	})
 }

@@ -98,7 +98,7 @@ func (r *run) keepClaim(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		cancel, err := r.Store.RenewImport(ctx, r.m, r.cfg.Claim, 0)
+		cancel, err := r.renew(ctx)
 		switch {
 		case errors.Is(err, store.ErrImportLost):
 			stop(err)
@@ -108,6 +108,13 @@ func (r *run) keepClaim(ctx context.Context, stop context.CancelCauseFunc) {
 			r.cancelled.Store(cancel)
 		}
 	}
+}
+
+// renew extends the claim, or gives up soon enough for the next try.
+func (r *run) renew(ctx context.Context) (cancel bool, err error) {
+	ctx, done := context.WithTimeout(ctx, r.cfg.Claim/3)
+	defer done()
+	return r.Store.RenewImport(ctx, r.m, r.cfg.Claim, 0)
 }
 
 // passes goes over the rows until each has an outcome or the import is cancelled, and says how it ends.
@@ -169,11 +176,22 @@ func (r *run) settle(ctx context.Context) error {
 	}
 }
 
-// pass goes once over the rows without outcome, in chunks. It answers how many rows got an outcome, and how many are to be
-// looked at again.
+// pass goes once over the rows without outcome. It answers how many rows got an outcome, and how many are to be looked at again.
+// Rows that name an extension number come first: the others are given the lowest free ones, which must not be those.
 func (r *run) pass(ctx context.Context, how mode) (done, left int, err error) {
+	for _, wish := range []store.Wish{store.WithWish, store.WithoutWish} {
+		d, l, err := r.round(ctx, how, wish)
+		if done, left = done+d, left+l; err != nil || r.cancelled.Load() && how != settle {
+			return done, left, err
+		}
+	}
+	return done, left, nil
+}
+
+// round is pass over some of the rows, in chunks.
+func (r *run) round(ctx context.Context, how mode, wish store.Wish) (done, left int, err error) {
 	for after := 0; ; {
-		q := store.ImportRowQuery{After: after, OnlyOutcome: true, Outcome: model.RowPending, Limit: r.cfg.Chunk}
+		q := store.ImportRowQuery{After: after, OnlyOutcome: true, Outcome: model.RowPending, Wish: wish, Limit: r.cfg.Chunk}
 		if how == settle {
 			q.UpTo = r.m.BegunRow
 		}
@@ -190,20 +208,26 @@ func (r *run) pass(ctx context.Context, how mode) (done, left int, err error) {
 			r.cancelled.Store(true)
 			return done, left, nil
 		}
-		c := r.newChunk(rows, how)
-		c.process(ctx)
-		r.m.BegunRow = max(r.m.BegunRow, after)
-		recorded, deferred, err := r.record(ctx, c)
+		recorded, deferred, trouble, err := r.chunk(ctx, rows, how)
 		if done, left = done+recorded, left+deferred; err != nil {
 			return done, left, err
 		}
 		if err := ctx.Err(); err != nil {
 			return done, left, err
 		}
-		if c.trouble() && recorded == 0 { // the rows that follow would fare no better
+		if trouble && recorded == 0 { // the rows that follow would fare no better
 			return done, left, nil
 		}
 	}
+}
+
+// chunk deals with some rows and writes down what became of them.
+func (r *run) chunk(ctx context.Context, rows []model.ImportRow, how mode) (recorded, deferred int, trouble bool, err error) {
+	c := r.newChunk(rows, how)
+	c.process(ctx)
+	r.m.BegunRow = max(r.m.BegunRow, rows[len(rows)-1].Number)
+	recorded, deferred, err = r.record(ctx, c)
+	return recorded, deferred, c.trouble(), err
 }
 
 // record writes down what became of the rows of a chunk, whatever became of ctx. What is done and not written down costs the

@@ -1,6 +1,7 @@
 package importing
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -209,6 +210,23 @@ func TestExhaustion(t *testing.T) {
 			require.Len(t, w.phoneUsers(t), map[bool]int{true: 0, false: 107}[validateOnly])
 			w.check(t, m.ID)
 		}
+	})
+}
+
+// TestWishesFirst has rows without an extension number before rows that name the numbers which those would be given.
+func TestWishesFirst(t *testing.T) {
+	eachWorld(t, 200, 150, func(t *testing.T, w *world) {
+		lines := []string{"email,site,extension"}
+		for i := range 70 {
+			lines = append(lines, email(i)+",Lisbon,")
+		}
+		for i := range 70 {
+			lines = append(lines, fmt.Sprintf("%s,Lisbon,%d", email(70+i), 1000+i))
+		}
+		m, _ := w.run(t, Request{}, lines...)
+		require.Equal(t, model.ImportCounts{Rows: 140, Succeeded: 140}, m.Counts)
+		require.Equal(t, "1069", w.phoneUsers(t)[email(139)].ExtensionNumber)
+		w.check(t, m.ID)
 	})
 }
 

@@ -94,5 +94,17 @@ type ImportRowQuery struct {
 	// Outcome is the only outcome listed, where OnlyOutcome is set.
 	Outcome     model.ImportOutcome
 	OnlyOutcome bool
-	Limit       int
+	// Wish picks rows by whether they name an extension number.
+	Wish  Wish
+	Limit int
 }
+
+// Wish says whether a row names an extension number.
+type Wish int
+
+// What can be asked for.
+const (
+	WishOrNot Wish = iota
+	WithWish
+	WithoutWish
+)

@@ -195,6 +195,13 @@ func (s *Store) ListImportRows(ctx context.Context, id uuid.UUID, query store.Im
 	if query.OnlyOutcome {
 		w.and("outcome = " + w.arg(string(query.Outcome)))
 	}
+	switch query.Wish {
+	case store.WithWish:
+		w.and("extension <> ''")
+	case store.WithoutWish:
+		w.and("extension = ''")
+	case store.WishOrNot:
+	}
 	sql := `SELECT row_number, line_number, email, room, site, package, template, extension, phone_numbers, warnings, changing, outcome, error,
 		phone_user_id FROM import_rows WHERE ` + w.String() + ` ORDER BY row_number LIMIT ` + w.arg(query.Limit)
 	err = s.db.Do(ctx, "license.ListImportRows", func(ctx context.Context, q crdb.Querier) error {

@@ -101,6 +101,8 @@ func testImportUpload(t *testing.T, f *fixture) {
 	again[2] = rows[2]
 	require.NoError(t, f.other.AddImportRows(ctx, id, again), "an upload that was interrupted is repeated")
 	require.Equal(t, rows, f.rows(t, id, store.ImportRowQuery{}), "rows that are there stay")
+	require.Equal(t, rows[2:], f.rows(t, id, store.ImportRowQuery{Wish: store.WithWish}))
+	require.Equal(t, rows[:2], f.rows(t, id, store.ImportRowQuery{Wish: store.WithoutWish}))
 
 	first := []*licensev1.ImportRow{{Row: 3, Key: "Atrium"}}
 	counts := model.ImportCounts{Rows: 3, Failed: 1, Warnings: 1}
