@@ -36,44 +36,77 @@ var callKinds = []string{
 	"batchRemovePackages", "batchRemove", "batchRemove", "batchTrash", "batchTrash", "batchRestore", "batchRestore", "policy", "repeat", "reuse",
 }
 
+// pick draws one of several, each as often as the others, and shrinks to the first. What rapid has for it prefers the first and the
+// last ones, and then hardly any call of a sequence works.
+func pick[T any](t *rapid.T, label string, from ...T) T {
+	const bits = 10
+	drawn := rapid.Custom(func(t *rapid.T) int {
+		n := 0
+		for range bits {
+			n *= 2
+			if rapid.Bool().Draw(t, "bit") {
+				n++
+			}
+		}
+		return n * len(from) >> bits
+	}).Draw(t, label)
+	return from[drawn]
+}
+
+// numberIndexes are those of direct numbers, which mostly exist.
+var numberIndexes = []int{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5}
+
+// whos are indexes of assignees and licences: most of them mean one for whom the call can work.
+var whos = []int{0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, unknown}
+
+func drawMany(t *rapid.T, label string, from []int, lengths ...int) []int {
+	out := make([]int, pick(t, label+" count", lengths...))
+	for i := range out {
+		out[i] = pick(t, label, from...)
+	}
+	return out
+}
+
 // drawCall draws an operation with what it needs.
 func drawCall(t *rapid.T) call {
-	c := call{Kind: rapid.SampledFrom(callKinds).Draw(t, "kind"), Site: none, Pkg: none}
-	who := rapid.IntRange(0, unknown)
+	c := call{Kind: pick(t, "kind", callKinds...), Site: none, Pkg: none}
+	oneIn := func(n int, label string) bool { return pick(t, label, append(make([]bool, n-1), true)...) }
 	switch c.Kind {
 	case "policy", "invite", "repeat", "reuse":
 	case "assign", "batchAssignPackage", "batchRemovePackages", "batchRemove", "batchTrash", "batchRestore":
-		c.Who = rapid.SliceOfN(who, 0, 3).Draw(t, "who")
-		c.Preview = rapid.IntRange(0, 5).Draw(t, "preview") == 5
-		c.Keyed = !c.Preview && rapid.IntRange(0, 3).Draw(t, "keyed") == 3
+		c.Who = drawMany(t, "who", whos, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 0)
+		c.Preview = oneIn(6, "preview")
+		c.Keyed = !c.Preview && oneIn(4, "keyed")
 	default:
-		c.Who = []int{who.Draw(t, "who")}
+		c.Who = []int{pick(t, "who", whos...)}
 	}
 	switch c.Kind {
 	case "assign", "invite", "patchSite", "patchBoth":
-		c.Site = rapid.SampledFrom([]int{0, 0, 0, 1, 1, 1, none, unknownSite}).Draw(t, "site")
+		c.Site = pick(t, "site", 0, 0, 0, 0, 0, 1, 1, 1, none, unknownSite)
 	}
 	switch c.Kind {
 	case "assign":
-		c.Pkg = rapid.SampledFrom([]int{none, none, none, 0, 0, 1, 1, inactivePackage, unknownPackage}).Draw(t, "package")
-		c.Flag = rapid.IntRange(0, 3).Draw(t, "template") == 3
+		c.Pkg = pick(t, "package", none, none, none, none, 0, 0, 1, 1, 1, inactivePackage, unknownPackage)
+		c.Flag = oneIn(6, "template")
 	case "assignPackage", "batchAssignPackage":
-		c.Pkg = rapid.SampledFrom([]int{0, 0, 0, 1, 1, 1, inactivePackage, unknownPackage}).Draw(t, "package")
-	case "patchExtension", "patchBoth":
-		c.Ext = rapid.IntRange(0, 11).Draw(t, "extension")
+		c.Pkg = pick(t, "package", 0, 0, 0, 1, 1, 1, 1, inactivePackage, unknownPackage)
+	case "patchExtension":
+		c.Ext = pick(t, "extension", 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension)
+	case "patchBoth":
+		c.Ext = pick(t, "extension", 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension, ownExtension)
 	case "patchSettings":
-		c.Ring = rapid.SampledFrom([]int{20, 30, 4000}).Draw(t, "ring")
+		c.Ring = pick(t, "ring", 20, 30, 4000)
 	case "confirm":
-		c.Token = rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "token")
+		c.Token = pick(t, "token", 0, 0, 0, 0, 1, 2)
 	}
 	switch c.Kind {
 	case "assignPackage":
-		c.Numbers = rapid.SliceOfN(rapid.IntRange(0, 5), 0, 2).Draw(t, "numbers")
-		c.Keyed = rapid.IntRange(0, 3).Draw(t, "keyed") == 3
+		c.Numbers = drawMany(t, "number", numberIndexes, 0, 0, 1, 1, 2)
+		c.Keyed = oneIn(4, "keyed")
 	case "assignPhoneNumbers", "unassignPhoneNumbers":
-		c.Numbers = rapid.SliceOfN(rapid.IntRange(0, 5), 0, 2).Draw(t, "numbers")
+		c.Numbers = drawMany(t, "number", numberIndexes, 1, 1, 1, 1, 2, 2, 0)
 	case "patchExtension", "patchSite", "patchSettings":
-		c.Flag = rapid.IntRange(0, 5).Draw(t, "stale") == 5
+		c.Flag = oneIn(8, "stale")
 	}
 	return c
 }
@@ -115,20 +148,69 @@ func (r request) send(ctx context.Context) (answer, error) {
 	return a, err
 }
 
-// person finds the person or room that an index means; -1 for nobody.
-func (m *model) person(i int) int {
-	if i == unknown {
-		return none
+// anybody is the index in a call from which on it means all of a kind, not only those for whom the call is likely to work.
+const anybody = 8
+
+// resolve answers the call with what its indexes mean now: those of assignees or licences, or none. Confirmations stay as they are.
+func (m *model) resolve(c call) call {
+	if c.Kind == "confirm" {
+		return c
 	}
-	return i % len(m.assignees)
+	likely, all := m.likely(c), len(m.licences)
+	if c.Kind == "assign" {
+		all = len(m.assignees)
+	}
+	drawn := c.Who
+	c.Who = make([]int, len(drawn))
+	for i, w := range drawn {
+		switch {
+		case w == unknown || all == 0:
+			c.Who[i] = none
+		case w < anybody && len(likely) > 0:
+			c.Who[i] = likely[w%len(likely)]
+		default:
+			c.Who[i] = w % all
+		}
+	}
+	return c
 }
 
-// licence finds the licence that an index means, nil for none.
+// likely are those for whom a call can work.
+func (m *model) likely(c call) []int {
+	var out []int
+	if c.Kind == "assign" {
+		for who := range m.assignees {
+			if !m.assignees[who].pending && m.licensed(who) == nil {
+				out = append(out, who)
+			}
+		}
+		return out
+	}
+	for i, l := range m.licences {
+		fits := l.state == active
+		switch c.Kind {
+		case "batchRestore":
+			fits = l.state == trashed
+		case "batchTrash":
+			fits = fits && !m.assignees[l.who].room
+		case "batchRemove":
+			fits = l.state == trashed || fits && (!m.trash || m.assignees[l.who].room)
+		case "assignPhoneNumbers", "unassignPhoneNumbers":
+			fits = l.pkg != none
+		}
+		if fits {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// licence is the i-th one, nil for none.
 func (m *model) licence(i int) *licence {
-	if i == unknown || len(m.licences) == 0 {
+	if i == none {
 		return nil
 	}
-	return m.licences[i%len(m.licences)]
+	return m.licences[i]
 }
 
 // invited finds the invited person's licence that an index means, nil for none.
@@ -157,8 +239,8 @@ func (m *model) assigneeNames(c call) []string {
 	names := make([]string, len(c.Who))
 	for i, w := range c.Who {
 		names[i] = m.noPerson
-		if p := m.person(w); p != none {
-			names[i] = m.assignees[p].name
+		if w != none {
+			names[i] = m.assignees[w].name
 		}
 	}
 	return names

@@ -61,7 +61,7 @@ func (r *refusal) any() *refusal {
 func (m *model) refusesAssign(c call) *refusal {
 	each := func(reason string, wrong func(who int) bool) func() *refusal {
 		return func() *refusal {
-			return refuseWhere(len(c.Who), reason, "assignees", func(i int) bool { return wrong(m.person(c.Who[i])) })
+			return refuseWhere(len(c.Who), reason, "assignees", func(i int) bool { return wrong(c.Who[i]) })
 		}
 	}
 	return first(
@@ -246,8 +246,9 @@ func (m *model) refusesBatch(c call) *refusal {
 	case "batchRestore":
 		checks = append(checks, each("NOT_DELETED", func(_ int, l *licence) bool { return l.state != trashed }),
 			each("ALREADY_LICENSED", func(i int, l *licence) bool {
-				return m.licensed(l.who) != nil || slices.ContainsFunc(ls[:i], func(o *licence) bool { return o.who == l.who })
+				return slices.ContainsFunc(ls[:i], func(o *licence) bool { return o.who == l.who })
 			}),
+			each("ALREADY_LICENSED", func(_ int, l *licence) bool { return m.licensed(l.who) != nil }),
 			func() *refusal {
 				if m.seatsFree() < len(ls) {
 					return refuse("LICENSE_EXHAUSTED")
@@ -328,7 +329,7 @@ func (m *model) applyAssign(c call, a answer) error {
 	}
 	for i, w := range c.Who {
 		got := a.PhoneUsers[i]
-		l := &licence{name: got.Name, who: m.person(w), state: active, site: c.Site, pkg: c.Pkg, trashedPkg: none}
+		l := &licence{name: got.Name, who: w, state: active, site: c.Site, pkg: c.Pkg, trashedPkg: none}
 		if c.Flag {
 			l.ring = templateRing
 		}

@@ -30,12 +30,12 @@ func New(base string, connections int) *Client {
 	if connections <= 0 {
 		connections = 64
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConns = connections
-	transport.MaxIdleConnsPerHost = connections
 	return &Client{
 		base: strings.TrimRight(base, "/"),
-		http: &http.Client{Transport: transport, Timeout: 2 * time.Minute},
+		http: &http.Client{
+			Transport: &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, IdleConnTimeout: time.Minute},
+			Timeout:   2 * time.Minute,
+		},
 	}
 }
 

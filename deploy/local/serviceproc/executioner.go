@@ -135,7 +135,7 @@ func (e *executioner) meet(now Death) error {
 		return nil
 	}
 	if err := os.Remove(file); err != nil {
-		return nil // another goroutine of this process was faster, and the end is near
+		return nil //nolint:nilerr // another goroutine of this process was faster, and the end is near
 	}
 	if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 		return fmt.Errorf("meeting an arranged end: %w", err)

@@ -113,7 +113,7 @@ func start(ctx context.Context, file string, output io.Writer) (*process, error)
 	if err != nil {
 		return nil, fmt.Errorf("finding this executable: %w", err)
 	}
-	cmd := exec.Command(self)
+	cmd := exec.Command(self) //nolint:noctx // the process outlives the context in which it is started
 	cmd.Env = append(os.Environ(), specEnv+"="+file)
 	cmd.Stderr = output
 	cmd.SysProcAttr = dieWithParent()

@@ -29,19 +29,6 @@ const (
 // ServiceNames lists the services.
 func ServiceNames() []string { return []string{License, Extension, Numbering, Notification} }
 
-// kind is what the stack knows of a service.
-type kind struct {
-	migrate func(ctx context.Context, databaseURL string, log *slog.Logger) error
-	// config makes a pointer to the default settings.
-	config func() any
-	// shared finds the settings in it that all services have.
-	shared func(config any) shared
-	// wire fills in what only this service has; nil for nothing.
-	wire func(s *Stack, config any)
-	// build makes the service.
-	build func(ctx context.Context, spec Spec) (Runner, error)
-}
-
 // shared are settings that all services have.
 type shared struct {
 	server   *server.Config
@@ -49,71 +36,95 @@ type shared struct {
 	auth     *authn.Config
 }
 
+// kind is what the stack knows of a service. A config is a pointer to the service's own Config.
+type kind struct {
+	migrate func(ctx context.Context, databaseURL string, log *slog.Logger) error
+	// config makes the default settings.
+	config func() any
+	// shared finds the settings in it that all services have.
+	shared func(config any) shared
+	// wire fills in what only this service has.
+	wire func(s *Stack, config any)
+	// build makes the service.
+	build func(ctx context.Context, spec Spec) (Runner, error)
+}
+
+// service is a kind by its own type of settings.
+type service[T any] struct {
+	migrate  func(ctx context.Context, databaseURL string, log *slog.Logger) error
+	defaults func() T
+	shared   func(c *T) shared
+	wire     func(s *Stack, c *T)
+	build    func(ctx context.Context, c T, spec Spec) (Runner, error)
+}
+
+// kind forgets the type.
+func (x service[T]) kind() kind {
+	return kind{
+		migrate: x.migrate,
+		config:  func() any { c := x.defaults(); return &c },
+		shared:  func(config any) shared { return x.shared(own[T](config)) },
+		wire:    func(s *Stack, config any) { x.wire(s, own[T](config)) },
+		build:   func(ctx context.Context, spec Spec) (Runner, error) { return x.build(ctx, *own[T](spec.Config), spec) },
+	}
+}
+
+// own takes a config for what it is. Anything else is a mistake in this package or in who calls Build.
+func own[T any](config any) *T {
+	c, ok := config.(*T)
+	if !ok {
+		panic(fmt.Sprintf("stack: settings of type %T where *%T are wanted", config, *new(T)))
+	}
+	return c
+}
+
 // kinds are the services by name.
 var kinds = map[string]kind{
-	License: {
-		migrate: license.Migrate,
-		config:  func() any { return ptr(license.DefaultConfig()) },
-		shared: func(config any) shared {
-			c := config.(*license.Config)
-			return shared{&c.Server, &c.Database, &c.Auth}
-		},
-		wire: func(s *Stack, config any) {
-			c := config.(*license.Config)
-			for service, client := range map[string]*server.ClientConfig{Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification} {
-				client.Target, client.TokenFile = s.target(service), s.tokenFile(License)
+	License: service[license.Config]{
+		migrate:  license.Migrate,
+		defaults: license.DefaultConfig,
+		shared:   func(c *license.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		wire: func(s *Stack, c *license.Config) {
+			for name, client := range map[string]*server.ClientConfig{Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification} {
+				client.Target, client.TokenFile = s.target(name), s.tokenFile(License)
 			}
 			c.Provisioning.PortalURL = s.info.Gateway
 			c.LinkTokens.KeyFile = s.linkKeyFile()
 		},
-		build: func(ctx context.Context, spec Spec) (Runner, error) {
-			return license.New(ctx, *spec.Config.(*license.Config), license.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+		build: func(ctx context.Context, c license.Config, spec Spec) (Runner, error) {
+			return license.New(ctx, c, license.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
 		},
-	},
-	Extension: {
-		migrate: extension.Migrate,
-		config:  func() any { return ptr(extension.DefaultConfig()) },
-		shared: func(config any) shared {
-			c := config.(*extension.Config)
-			return shared{&c.Server, &c.Database, &c.Auth}
+	}.kind(),
+	Extension: service[extension.Config]{
+		migrate:  extension.Migrate,
+		defaults: extension.DefaultConfig,
+		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = []string{s.etcd.Endpoint} },
+		build: func(ctx context.Context, c extension.Config, spec Spec) (Runner, error) {
+			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
 		},
-		wire: func(s *Stack, config any) {
-			c := config.(*extension.Config)
-			c.Etcd.Endpoints = []string{s.etcd.Endpoint}
+	}.kind(),
+	Numbering: service[numbering.Config]{
+		migrate:  numbering.Migrate,
+		defaults: numbering.DefaultConfig,
+		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		wire:     func(*Stack, *numbering.Config) {},
+		build: func(ctx context.Context, c numbering.Config, spec Spec) (Runner, error) {
+			return numbering.New(ctx, c, numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
 		},
-		build: func(ctx context.Context, spec Spec) (Runner, error) {
-			return extension.New(ctx, *spec.Config.(*extension.Config), extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
-		},
-	},
-	Numbering: {
-		migrate: numbering.Migrate,
-		config:  func() any { return ptr(numbering.DefaultConfig()) },
-		shared: func(config any) shared {
-			c := config.(*numbering.Config)
-			return shared{&c.Server, &c.Database, &c.Auth}
-		},
-		build: func(ctx context.Context, spec Spec) (Runner, error) {
-			return numbering.New(ctx, *spec.Config.(*numbering.Config), numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
-		},
-	},
-	Notification: {
-		migrate: notification.Migrate,
-		config:  func() any { return ptr(notification.DefaultConfig()) },
-		shared: func(config any) shared {
-			c := config.(*notification.Config)
-			return shared{&c.Server, &c.Database, &c.Auth}
-		},
-		wire: func(s *Stack, config any) {
-			c := config.(*notification.Config)
+	}.kind(),
+	Notification: service[notification.Config]{
+		migrate:  notification.Migrate,
+		defaults: notification.DefaultConfig,
+		shared:   func(c *notification.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		wire: func(s *Stack, c *notification.Config) {
 			c.SMTP.Address, c.SMTP.TLS, c.SMTP.From = s.front.smtpAddr, "none", "Switchboard <phones@example.com>"
 		},
-		build: func(ctx context.Context, spec Spec) (Runner, error) {
-			return notification.New(ctx, *spec.Config.(*notification.Config), notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+		build: func(ctx context.Context, c notification.Config, spec Spec) (Runner, error) {
+			return notification.New(ctx, c, notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
 		},
-	},
+	}.kind(),
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // localConns bounds a replica's connections to the database: many replicas share one small server.
 const localConns = 12
@@ -126,9 +137,7 @@ func (s *Stack) spec(service string, replica int) Spec {
 	localServer(c.server)
 	c.database.URL, c.database.MaxConns = s.urls[service], localConns
 	c.auth.Issuer, c.auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
-	if k.wire != nil {
-		k.wire(s, config)
-	}
+	k.wire(s, config)
 	if s.opts.Configure != nil {
 		s.opts.Configure(service, config)
 	}

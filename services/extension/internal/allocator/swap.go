@@ -34,10 +34,13 @@ func (a *Allocator) Swap(ctx context.Context, r SwapRequest) (now, before number
 		before = rows[0].Number
 	}
 	now = before
-	if r.Wish == "" {
+	switch {
+	case r.Wish == "":
 		now, err = a.swapAny(ctx, r, before)
-	} else if before.String() != r.Wish {
+	case before.String() != r.Wish:
 		now, err = a.swapWish(ctx, r)
+	default:
+		err = a.keeps(ctx, r, before)
 	}
 	switch {
 	case err != nil:
@@ -46,6 +49,19 @@ func (a *Allocator) Swap(ctx context.Context, r SwapRequest) (now, before number
 		return now, 0, nil
 	}
 	return now, before, nil
+}
+
+// keeps refuses to keep n, which the owner has, at a site that it is none of.
+func (a *Allocator) keeps(ctx context.Context, r SwapRequest, n number.Number) error {
+	ranges, err := a.store.SiteRanges(ctx, r.Account, r.Site)
+	if err != nil {
+		return err
+	}
+	if rangeOf(ranges, n) == uuid.Nil {
+		refused := outOfRange(n, r.Account, r.Site)
+		return refused.Violation("number", refused.Message())
+	}
+	return nil
 }
 
 func (a *Allocator) swapWish(ctx context.Context, r SwapRequest) (number.Number, error) {

@@ -2,6 +2,7 @@ package importing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -20,13 +21,18 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 )
 
-// shortClaims lets a worker that is gone be followed soon.
-func shortClaims(_ *world, _ *provisioning.Config, cfg *Config) { cfg.Claim = 600 * time.Millisecond }
+// expire ends the claims on imports: their workers count as dead.
+func (w *world) expire(t *testing.T) {
+	t.Helper()
+	_, err := w.db.Pool().Exec(t.Context(), `UPDATE operations SET claimed_until = now() WHERE claimed_until IS NOT NULL`)
+	require.NoError(t, err)
+}
 
-// settle works on the import, with the reconciler beside, until it has ended.
+// settle works on the import once its claim has ended, with the reconciler beside, until it is over.
 func (w *world) settle(t *testing.T, im *Importer, id uuid.UUID) model.Import {
 	t.Helper()
 	defer w.reconcile(t)()
+	w.expire(t)
 	var m model.Import
 	testkit.Eventually(t, 60*time.Second, func() error {
 		if _, err := im.Step(t.Context()); err != nil {
@@ -78,7 +84,7 @@ func TestKilledAnywhere(t *testing.T) {
 					for nth := range 3 {
 						w.killAndResume(t, point, nth, after)
 					}
-				}, shortClaims, func(_ *world, _ *provisioning.Config, cfg *Config) { cfg.Chunk = 15 })
+				}, func(_ *world, _ *provisioning.Config, cfg *Config) { cfg.Chunk = 8 })
 			})
 		}
 	}
@@ -104,11 +110,17 @@ func (w *world) killAndResume(t *testing.T, point string, nth int, after bool) {
 		}
 		return nil
 	})
-	from := w.script.Hits(point)
+	var hits atomic.Int32
+	killAt := func() error {
+		if int(hits.Add(1)) == nth+1 {
+			return kill()
+		}
+		return nil
+	}
 	if after {
-		w.script.DoAfter(point, from+1+nth, func(context.Context, error) error { return kill() })
+		w.script.DoAfter(point, faults.Every, func(_ context.Context, err error) error { return errors.Join(killAt(), err) })
 	} else {
-		w.script.DoBefore(point, from+1+nth, func(context.Context) error { return kill() })
+		w.script.DoBefore(point, faults.Every, func(context.Context) error { return killAt() })
 	}
 	_, err := w.importer.Step(t.Context())
 	if point != "license.EndImport" || nth == 0 {
@@ -194,7 +206,7 @@ func TestPausedWorker(t *testing.T) {
 		require.Equal(t, model.ImportCounts{Rows: 60, Succeeded: 60}, m.Counts)
 		require.Equal(t, map[model.ImportOutcome]int{model.RowAssigned: 60}, outcomes(w.rows(t, m.ID)))
 		w.check(t, m.ID)
-	}, shortClaims)
+	})
 }
 
 // TestSeveralReplicas has two replicas work on several imports at once.
@@ -319,8 +331,14 @@ func TestCancelAfterCrash(t *testing.T) {
 		require.NoError(t, w.reader.CancelImport(t.Context(), m.ID))
 		m = w.settle(t, w.importer, m.ID)
 		require.Equal(t, model.ImportCancelled, m.State)
-		require.Len(t, w.phoneUsers(t), 1+48)
-		require.Equal(t, map[model.ImportOutcome]int{model.RowAssigned: 48, model.RowUpdated: 1, model.RowPending: 43}, outcomes(w.rows(t, m.ID)))
+		// Exactly what was done says so.
+		all, rows := w.phoneUsers(t), w.rows(t, m.ID)
+		n := outcomes(rows)
+		require.Len(t, all, 1+n[model.RowAssigned])
+		require.Positive(t, n[model.RowAssigned])
+		require.Equal(t, all["p100@example.com"].PackageID == w.world, rows[0].Outcome == model.RowUpdated)
+		require.Equal(t, model.RowPending, rows[1].Outcome, "it did not get its turn")
+		require.GreaterOrEqual(t, n[model.RowPending], 42, "the second chunk was not begun")
 		w.check(t, m.ID)
 	})
 }

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 // LX, extensions 1000 and up) and Porto (2000 and up), the packages World and Local (active) and Old (inactive), the templates Sales (every
 // site) and Desk (Porto), the rooms Atrium and Lab.
 type world struct {
+	db              *crdb.DB
 	store           *sqlstore.Store // as the importer has it, with faults
 	reader          *sqlstore.Store // for looking at the outcome, without
 	script          *faults.Script
@@ -60,9 +61,11 @@ func newWorld(t testing.TB, e testkit.Engine, seats, people int, options ...worl
 	t.Helper()
 	script := &faults.Script{}
 	url := e.NewURL(t, migrations.FS)
+	db := e.Open(t, url)
 	w := &world{
+		db:     db,
 		store:  sqlstore.New(e.Open(t, url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = script })),
-		reader: sqlstore.New(e.Open(t, url)), script: script, books: newBooks(script), seats: seats,
+		reader: sqlstore.New(db), script: script, books: newBooks(script), seats: seats,
 		account: uuid.New(), lisbon: uuid.New(), porto: uuid.New(), world: uuid.New(), loc: uuid.New(), old: uuid.New(),
 		clock: clock.NewFake(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}

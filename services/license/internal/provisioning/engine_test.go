@@ -29,7 +29,14 @@ func eachWorld(t *testing.T, test func(t *testing.T, newWorld func(seats, people
 		url := e.NewURL(t, migrations.FS)
 		db := e.Open(t, url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = script })
 		quiet := e.Open(t, url)
-		test(t, func(seats, people int) *world { return newWorld(t, db, quiet, script, seats, people) })
+		var open *world
+		test(t, func(seats, people int) *world {
+			if open != nil {
+				open.close()
+			}
+			open = newWorld(t, db, quiet, script, seats, people)
+			return open
+		})
 	})
 }
 
@@ -160,7 +167,6 @@ func (w *world) live(t *testing.T) {
 				return nil
 			}
 			require.False(t, errs.Definitive(err), "%s: %v", name, err)
-			_ = w.engine.Reconcile(t.Context())
 			return fmt.Errorf("%s: %w", name, err)
 		})
 	}

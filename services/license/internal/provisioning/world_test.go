@@ -289,6 +289,9 @@ type world struct {
 	script        *faults.Script
 	account, site uuid.UUID
 	people        []model.User
+	// close ends the reconciler and the engine. Worlds share a database, and a reconciler takes up whatever it finds there, so only
+	// one is open at a time.
+	close func()
 }
 
 func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, people int) *world {
@@ -300,7 +303,8 @@ func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, pe
 	signer, err := token.NewSigner(token.DefaultConfig())
 	require.NoError(t, err)
 	cfg := provisioning.DefaultConfig()
-	cfg.Claim, cfg.DriveTimeout = 300*time.Millisecond, 250*time.Millisecond
+	// Claims are short, so that what is left is soon taken up. That may be while its driver still drives, which is safe.
+	cfg.Claim, cfg.ReconcileInterval = time.Second, 50*time.Millisecond
 	cfg.OutboxClaim = 300 * time.Millisecond
 	log := slog.New(slog.DiscardHandler)
 	w.relay = provisioning.NewRelay(cfg, w.store, w.mail, log)
@@ -308,7 +312,15 @@ func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, pe
 		Store: w.store, Extensions: extensions{w.books}, Numbering: numbering{w.books}, Relay: w.relay, Tokens: signer,
 		Clock: w.clock, Logger: log,
 	})
-	t.Cleanup(func() { require.NoError(t, w.engine.Close(context.Background())) })
+	reconciling, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); w.engine.RunReconciler(reconciling) }()
+	w.close = sync.OnceFunc(func() {
+		stop()
+		<-done
+		require.NoError(t, w.engine.Close(context.Background()))
+	})
+	t.Cleanup(w.close)
 	now := w.clock.Now()
 	_, err = w.store.CreateAccount(t.Context(), model.Account{
 		ID: w.account, DisplayName: "Acme", Seats: seats, Policy: model.Policy{SoftDelete: true}, Revision: 1, CreateTime: now, UpdateTime: now,
