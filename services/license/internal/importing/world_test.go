@@ -163,13 +163,25 @@ func (w *world) submit(t testing.TB, req Request, lines ...string) model.Import 
 func (w *world) finish(t testing.TB, id uuid.UUID) model.Import {
 	t.Helper()
 	defer w.reconcile(t)()
-	found, err := w.importer.Step(t.Context())
-	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	found, err := w.importer.Step(ctx)
+	require.NoError(t, err, "%s", w.stuck(id))
 	require.True(t, found)
 	m, err := w.reader.GetImport(t.Context(), id)
 	require.NoError(t, err)
 	require.True(t, m.Done(), "%s", m.State)
 	return m
+}
+
+// stuck describes what an import waits for.
+func (w *world) stuck(id uuid.UUID) string {
+	var out strings.Builder
+	rows, err := w.reader.ListImportRows(context.Background(), id, store.ImportRowQuery{OnlyOutcome: true, Limit: 5})
+	fmt.Fprintf(&out, "rows %+v (%v)", rows, err)
+	count, oldest, err := w.reader.CountSagas(context.Background())
+	fmt.Fprintf(&out, ", operations %d since %s (%v)", count, oldest, err)
+	return out.String()
 }
 
 // run is submit and finish, and the rows.

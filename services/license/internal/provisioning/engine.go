@@ -72,6 +72,7 @@ type Engine struct {
 
 	begins   *groupcommit.Group[uuid.UUID, store.Begin, store.BeginResult]
 	finishes *groupcommit.Group[uuid.UUID, store.Finish, bool]
+	aborts   *groupcommit.Group[uuid.UUID, store.Abort, bool]
 }
 
 // Caller is who asks for an operation.
@@ -308,7 +309,7 @@ func (e *Engine) takeBack(ctx context.Context, s *store.Saga, op operation) erro
 	if err != nil {
 		return fmt.Errorf("undo: %w", err)
 	}
-	if _, err := e.store.AbortSaga(ctx, s, op.madePhoneUsers()); err != nil {
+	if _, err := e.aborts.Do(ctx, s.AccountID, store.Abort{Saga: s, DeletePhoneUsers: op.madePhoneUsers()}); err != nil {
 		return fmt.Errorf("abort: %w", err)
 	}
 	e.metrics.ended(s.Kind, "undone")
@@ -343,6 +344,10 @@ func New(cfg Config, deps Deps) *Engine {
 		done, err := e.store.FinishSagas(ctx, account, finishes)
 		return values(done), err
 	}, func(f store.Finish) int { return len(f.Update) + len(f.Delete) }, opts)
+	e.aborts = groupcommit.New(func(ctx context.Context, account uuid.UUID, aborts []store.Abort) ([]groupcommit.Result[bool], error) {
+		done, err := e.store.AbortSagas(ctx, account, aborts)
+		return values(done), err
+	}, func(a store.Abort) int { return len(a.Saga.PhoneUserIDs) }, opts)
 	return e
 }
 
@@ -356,7 +361,7 @@ func values[R any](rs []R) []groupcommit.Result[R] {
 
 // Close waits for the transactions under way.
 func (e *Engine) Close(ctx context.Context) error {
-	return errors.Join(e.begins.Close(ctx), e.finishes.Close(ctx))
+	return errors.Join(e.begins.Close(ctx), e.finishes.Close(ctx), e.aborts.Close(ctx))
 }
 
 // Deps are the parts that an engine works with.

@@ -191,12 +191,38 @@ func (e *Engine) restorable(ps []model.PhoneUser) error {
 		return err
 	}
 	now := e.clock.Now()
-	return refuseEach(ps, commonv1.Reason_NOT_FOUND, func(p *model.PhoneUser) string {
+	if err := refuseEach(ps, commonv1.Reason_NOT_FOUND, func(p *model.PhoneUser) string {
 		if !now.After(p.PurgeTime) { // the last instant counts
 			return ""
 		}
 		return "the time of " + p.DisplayName + " in the trash is over"
-	})
+	}); err != nil {
+		return err
+	}
+	return onePerAssignee(ps)
+}
+
+// onePerAssignee refuses to bring back two phone users of one person, who was licensed again after the first was trashed.
+func onePerAssignee(ps []model.PhoneUser) error {
+	earlier := map[uuid.UUID]uuid.UUID{}
+	var twice *errs.Error
+	for i := range ps {
+		p := &ps[i]
+		holder, ok := earlier[p.AssigneeID]
+		if !ok {
+			earlier[p.AssigneeID] = p.ID
+			continue
+		}
+		text := p.DisplayName + " would have two phone licences: restore one of them"
+		if twice == nil {
+			twice = errs.New(commonv1.Reason_ALREADY_LICENSED, "%s", text).With("phone_user", model.PhoneUserName(p.AccountID, holder))
+		}
+		twice = twice.Violation(fmt.Sprintf("phone_users[%d]", i), text)
+	}
+	if twice == nil {
+		return nil
+	}
+	return twice
 }
 
 // Restore brings phone users back from the trash.

@@ -28,9 +28,9 @@ type Provisioning interface {
 	// not RUNNING any more.
 	MarkUndoing(ctx context.Context, saga uuid.UUID, failure []byte) (bool, error)
 
-	// AbortSaga removes an UNDOING saga, gives its seats back, forgets its request id and either deletes the phone users that it
-	// made or unlocks those that it held. It answers false when the saga is gone already.
-	AbortSaga(ctx context.Context, s *Saga, deletePhoneUsers bool) (bool, error)
+	// AbortSagas ends UNDOING sagas of one account in one transaction: it removes each, gives its seats back, forgets its request id
+	// and either deletes the phone users that it made or unlocks those that it held. Done is false for each that is gone already.
+	AbortSagas(ctx context.Context, account uuid.UUID, aborts []Abort) (done []bool, err error)
 
 	// ClaimSagas hands out up to limit sagas that nobody works on, for the length of claim; after that others get them again.
 	// Only those whose claim ended within the last window are looked at; 0 looks at all (see Look).
@@ -132,6 +132,13 @@ type Finish struct {
 	ConfirmUser uuid.UUID
 	// Response is remembered under the caller's request id.
 	Response []byte
+}
+
+// Abort says how an undone operation ends.
+type Abort struct {
+	Saga *Saga
+	// DeletePhoneUsers deletes the phone users, which the saga made; otherwise they are unlocked.
+	DeletePhoneUsers bool
 }
 
 // OutboxMessage is a message for the notification service.

@@ -25,7 +25,7 @@ func (s *Store) FinishSagas(ctx context.Context, account uuid.UUID, finishes []s
 	}
 	err := s.db.TxReadBack(ctx, "license.FinishSagas", func(ctx context.Context, tx pgx.Tx) error {
 		clear(done)
-		running, err := deleteRunningSagas(ctx, tx, account, ids)
+		running, err := deleteSagas(ctx, tx, account, ids, store.SagaRunning)
 		if err != nil {
 			return err
 		}
@@ -46,27 +46,19 @@ func (s *Store) FinishSagas(ctx context.Context, account uuid.UUID, finishes []s
 			return fmt.Errorf("finish operations: %w", err)
 		}
 		return nil
-	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
-		// The transaction deletes all of its sagas that are RUNNING, so one that is left means that it did not take effect.
-		var left bool
-		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]) AND state = 'RUNNING')`, ids).Scan(&left)
-		return !left, err
-	})
+	}, noneLeft(ids, store.SagaRunning))
 	return done, err
 }
 
-func deleteRunningSagas(ctx context.Context, tx pgx.Tx, account uuid.UUID, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+// deleteSagas deletes those of the sagas that are in a state, and says which.
+func deleteSagas(ctx context.Context, tx pgx.Tx, account uuid.UUID, ids []uuid.UUID, state store.SagaState) (map[uuid.UUID]bool, error) {
 	rows, err := tx.Query(ctx,
-		`DELETE FROM sagas WHERE saga_id = ANY($1::UUID[]) AND account_id = $2 AND state = 'RUNNING' RETURNING saga_id`, ids, account)
+		`DELETE FROM sagas WHERE saga_id = ANY($1::UUID[]) AND account_id = $2 AND state = $3 RETURNING saga_id`, ids, account, string(state))
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	running := make(map[uuid.UUID]bool, len(deleted))
-	for _, id := range deleted {
-		running[id] = true
-	}
-	return running, err
+	deleted := map[uuid.UUID]bool{}
+	return deleted, collectSet(deleted)(rows)
 }
 
 func queueFinishes(batch *pgx.Batch, account uuid.UUID, finishes []*store.Finish) error {
@@ -128,36 +120,69 @@ func (s *Store) MarkUndoing(ctx context.Context, saga uuid.UUID, failure []byte)
 	return marked, err
 }
 
-// AbortSaga implements store.Provisioning.
-func (s *Store) AbortSaga(ctx context.Context, saga *store.Saga, deletePhoneUsers bool) (bool, error) {
-	var aborted bool
-	err := s.db.TxReadBack(ctx, "license.AbortSaga", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `DELETE FROM sagas WHERE saga_id = $1 AND account_id = $2 AND state = 'UNDOING'`, saga.ID, saga.AccountID)
-		if aborted = tag.RowsAffected() == 1; err != nil || !aborted {
+// AbortSagas implements store.Provisioning.
+func (s *Store) AbortSagas(ctx context.Context, account uuid.UUID, aborts []store.Abort) ([]bool, error) {
+	done, ids := make([]bool, len(aborts)), make([]uuid.UUID, len(aborts))
+	for i := range aborts {
+		ids[i] = aborts[i].Saga.ID
+	}
+	err := s.db.TxReadBack(ctx, "license.AbortSagas", func(ctx context.Context, tx pgx.Tx) error {
+		clear(done)
+		undoing, err := deleteSagas(ctx, tx, account, ids, store.SagaUndoing)
+		if err != nil {
 			return err
 		}
+		var mine []store.Abort
+		for i := range aborts {
+			if done[i] = undoing[ids[i]]; done[i] {
+				mine = append(mine, aborts[i])
+			}
+		}
+		if len(mine) == 0 {
+			return nil
+		}
 		var batch pgx.Batch
-		// What was to leave the trash stays there, and is nobody's living licence.
-		change := `UPDATE phone_users SET saga_id = NULL,
-			live_assignee_id = CASE WHEN state = 'TRASHED' THEN NULL ELSE live_assignee_id END`
-		if deletePhoneUsers {
-			change = `DELETE FROM phone_users`
-		}
-		batch.Queue(change+` WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[]) AND saga_id = $3`,
-			saga.AccountID, saga.PhoneUserIDs, saga.ID)
-		if saga.RequestID != "" {
-			batch.Queue(`DELETE FROM requests WHERE account_id = $1 AND request_id = $2 AND saga_id = $3`,
-				saga.AccountID, saga.RequestID, saga.ID)
-		}
-		queueReleaseSeats(&batch, saga.AccountID, saga.Seats)
+		queueAborts(&batch, account, mine)
 		return tx.SendBatch(ctx, &batch).Close()
-	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
-		var there bool
-		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = $1)`, saga.ID).Scan(&there)
-		aborted = !there
-		return !there, err
-	})
-	return aborted, err
+	}, noneLeft(ids, store.SagaUndoing))
+	return done, err
+}
+
+func queueAborts(batch *pgx.Batch, account uuid.UUID, aborts []store.Abort) {
+	var sagas, deletes, unlocks []uuid.UUID
+	seats := 0
+	for _, a := range aborts {
+		sagas = append(sagas, a.Saga.ID)
+		seats += a.Saga.Seats
+		if a.DeletePhoneUsers {
+			deletes = append(deletes, a.Saga.PhoneUserIDs...)
+		} else {
+			unlocks = append(unlocks, a.Saga.PhoneUserIDs...)
+		}
+		if a.Saga.RequestID != "" {
+			batch.Queue(`DELETE FROM requests WHERE account_id = $1 AND request_id = $2 AND saga_id = $3`, account, a.Saga.RequestID, a.Saga.ID)
+		}
+	}
+	if len(deletes) > 0 {
+		batch.Queue(`DELETE FROM phone_users WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[]) AND saga_id = ANY($3::UUID[])`,
+			account, deletes, sagas)
+	}
+	if len(unlocks) > 0 {
+		// What was to leave the trash stays there, and is nobody's living licence.
+		batch.Queue(`UPDATE phone_users SET saga_id = NULL,
+				live_assignee_id = CASE WHEN state = 'TRASHED' THEN NULL ELSE live_assignee_id END
+			WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[]) AND saga_id = ANY($3::UUID[])`, account, unlocks, sagas)
+	}
+	queueReleaseSeats(batch, account, seats)
+}
+
+// noneLeft asks whether a transaction took effect that deletes all of the sagas that are in a state: then none of them is left.
+func noneLeft(ids []uuid.UUID, state store.SagaState) func(ctx context.Context, q crdb.Querier) (bool, error) {
+	return func(ctx context.Context, q crdb.Querier) (bool, error) {
+		var left bool
+		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]) AND state = $2)`, ids, string(state)).Scan(&left)
+		return !left, err
+	}
 }
 
 const sagaColumns = `saga_id, account_id, kind, state, plan::TEXT, phone_users, seats, request_id, actor, trace_id, failure,

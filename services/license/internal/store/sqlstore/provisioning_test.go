@@ -41,7 +41,7 @@ func TestProvisioningLostAnswers(t *testing.T) {
 			model.Site{AccountID: account, ID: site, DisplayName: "Main site", IsMain: true, Revision: 1, CreateTime: now}, store.Remember{})
 		require.NoError(t, err)
 		lost := &crdb.AmbiguousError{Op: "test", Err: errors.New("the answer was lost")}
-		for _, op := range []string{"license.BeginSagas", "license.FinishSagas", "license.MarkUndoing", "license.AbortSaga"} {
+		for _, op := range []string{"license.BeginSagas", "license.FinishSagas", "license.MarkUndoing", "license.AbortSagas"} {
 			for n := 1; n <= 2; n++ {
 				script.FailAfter(op, n, lost)
 			}
@@ -68,9 +68,9 @@ func TestProvisioningLostAnswers(t *testing.T) {
 		marked, err := s.MarkUndoing(ctx, undone.Saga.ID, nil)
 		require.NoError(t, err)
 		require.True(t, marked)
-		aborted, err := s.AbortSaga(ctx, &undone.Saga, true)
+		aborted, err := s.AbortSagas(ctx, account, []store.Abort{{Saga: &undone.Saga, DeletePhoneUsers: true}})
 		require.NoError(t, err)
-		require.True(t, aborted)
+		require.Equal(t, []bool{true}, aborted)
 		a, err := s.GetAccount(ctx, account)
 		require.NoError(t, err)
 		require.Equal(t, 1, a.Taken, "one operation finished, one undone")

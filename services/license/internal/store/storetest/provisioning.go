@@ -112,6 +112,12 @@ func (f *fixture) finish(t *testing.T, b *store.Begin) store.Finish {
 	return fin
 }
 
+func (f *fixture) abort(t *testing.T, s *store.Saga, deletePhoneUsers bool) (bool, error) {
+	t.Helper()
+	done, err := f.store.AbortSagas(t.Context(), f.account, []store.Abort{{Saga: s, DeletePhoneUsers: deletePhoneUsers}})
+	return len(done) == 1 && done[0], err
+}
+
 func (f *fixture) taken(t *testing.T) int {
 	t.Helper()
 	a, err := f.store.GetAccount(t.Context(), f.account)
@@ -212,7 +218,7 @@ func testRequestIDs(t *testing.T, f *fixture) {
 func testUndo(t *testing.T, f *fixture) {
 	b := f.assign(4, "r1")
 	require.NoError(t, f.begin(t, b).Err)
-	aborted, err := f.store.AbortSaga(t.Context(), &b.Saga, true)
+	aborted, err := f.abort(t, &b.Saga, true)
 	require.NoError(t, err)
 	require.False(t, aborted, "only what is being undone is aborted")
 
@@ -227,7 +233,7 @@ func testUndo(t *testing.T, f *fixture) {
 	require.False(t, marked)
 
 	for i, want := range []bool{true, false} {
-		aborted, err := f.store.AbortSaga(t.Context(), &b.Saga, true)
+		aborted, err := f.abort(t, &b.Saga, true)
 		require.NoError(t, err)
 		require.Equal(t, want, aborted, "try %d", i)
 	}
@@ -271,7 +277,7 @@ func testLock(t *testing.T, f *fixture) {
 	marked, err := f.store.MarkUndoing(t.Context(), held.Saga.ID, nil)
 	require.NoError(t, err)
 	require.True(t, marked)
-	aborted, err := f.store.AbortSaga(t.Context(), &held.Saga, false)
+	aborted, err := f.abort(t, &held.Saga, false)
 	require.NoError(t, err)
 	require.True(t, aborted)
 	require.NoError(t, f.begin(t, f.lock(made.Insert[0].ID)).Err, "unlocked again")
