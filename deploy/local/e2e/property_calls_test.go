@@ -7,109 +7,9 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	"pgregory.net/rapid"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 )
-
-// call is an operation as it is drawn: indexes that mean something in whatever state the account is when it comes to it.
-type call struct {
-	Kind    string
-	Who     []int
-	Site    int
-	Pkg     int
-	Numbers []int
-	Ext     int
-	Ring    int
-	Token   int
-	// Preview asks with validateOnly; Keyed gives the call a request id; Flag is an etag of long ago, or a template.
-	Preview, Keyed, Flag bool
-}
-
-// unknown is the index in a call of somebody who does not exist.
-const unknown = 11
-
-// callKinds are the operations, as often as they are to be drawn.
-var callKinds = []string{
-	"assign", "assign", "assign", "assign", "invite", "confirm", "assignPackage", "assignPackage", "assignPackage", "batchAssignPackage",
-	"assignPhoneNumbers", "assignPhoneNumbers", "unassignPhoneNumbers", "patchExtension", "patchExtension", "patchSite", "patchBoth", "patchSettings",
-	"batchRemovePackages", "batchRemove", "batchRemove", "batchTrash", "batchTrash", "batchRestore", "batchRestore", "policy", "repeat", "reuse",
-}
-
-// pick draws one of several, each as often as the others, and shrinks to the first. What rapid has for it prefers the first and the
-// last ones, and then hardly any call of a sequence works.
-func pick[T any](t *rapid.T, label string, from ...T) T {
-	const bits = 10
-	drawn := rapid.Custom(func(t *rapid.T) int {
-		n := 0
-		for range bits {
-			n *= 2
-			if rapid.Bool().Draw(t, "bit") {
-				n++
-			}
-		}
-		return n * len(from) >> bits
-	}).Draw(t, label)
-	return from[drawn]
-}
-
-// numberIndexes are those of direct numbers, which mostly exist.
-var numberIndexes = []int{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 4, 5}
-
-// whos are indexes of assignees and licences: most of them mean one for whom the call can work.
-var whos = []int{0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, unknown}
-
-func drawMany(t *rapid.T, label string, from []int, lengths ...int) []int {
-	out := make([]int, pick(t, label+" count", lengths...))
-	for i := range out {
-		out[i] = pick(t, label, from...)
-	}
-	return out
-}
-
-// drawCall draws an operation with what it needs.
-func drawCall(t *rapid.T) call {
-	c := call{Kind: pick(t, "kind", callKinds...), Site: none, Pkg: none}
-	oneIn := func(n int, label string) bool { return pick(t, label, append(make([]bool, n-1), true)...) }
-	switch c.Kind {
-	case "policy", "invite", "repeat", "reuse":
-	case "assign", "batchAssignPackage", "batchRemovePackages", "batchRemove", "batchTrash", "batchRestore":
-		c.Who = drawMany(t, "who", whos, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 0)
-		c.Preview = oneIn(6, "preview")
-		c.Keyed = !c.Preview && oneIn(4, "keyed")
-	default:
-		c.Who = []int{pick(t, "who", whos...)}
-	}
-	switch c.Kind {
-	case "assign", "invite", "patchSite", "patchBoth":
-		c.Site = pick(t, "site", 0, 0, 0, 0, 0, 1, 1, 1, none, unknownSite)
-	}
-	switch c.Kind {
-	case "assign":
-		c.Pkg = pick(t, "package", none, none, none, none, 0, 0, 1, 1, 1, inactivePackage, unknownPackage)
-		c.Flag = oneIn(6, "template")
-	case "assignPackage", "batchAssignPackage":
-		c.Pkg = pick(t, "package", 0, 0, 0, 1, 1, 1, 1, inactivePackage, unknownPackage)
-	case "patchExtension":
-		c.Ext = pick(t, "extension", 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension)
-	case "patchBoth":
-		c.Ext = pick(t, "extension", 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension, ownExtension)
-	case "patchSettings":
-		c.Ring = pick(t, "ring", 20, 30, 4000)
-	case "confirm":
-		c.Token = pick(t, "token", 0, 0, 0, 0, 1, 2)
-	}
-	switch c.Kind {
-	case "assignPackage":
-		c.Numbers = drawMany(t, "number", numberIndexes, 0, 0, 1, 1, 2)
-		c.Keyed = oneIn(4, "keyed")
-	case "assignPhoneNumbers", "unassignPhoneNumbers":
-		c.Numbers = drawMany(t, "number", numberIndexes, 1, 1, 1, 1, 2, 2, 0)
-	case "patchExtension", "patchSite", "patchSettings":
-		c.Flag = oneIn(8, "stale")
-	}
-	return c
-}
 
 // request is a call as it goes to the gateway.
 type request struct {
@@ -172,7 +72,21 @@ func (m *model) resolve(c call) call {
 			c.Who[i] = w % all
 		}
 	}
+	if c.Kind == "unassignPhoneNumbers" && c.Who[0] != none {
+		c.Numbers = m.licences[c.Who[0]].resolveNumbers(c.Numbers)
+	}
 	return c
+}
+
+// resolveNumbers makes indexes of numbers that exist mean those that the licence has, as far as it has any.
+func (l *licence) resolveNumbers(indexes []int) []int {
+	out := slices.Clone(indexes)
+	for i, n := range indexes {
+		if n < 4 && len(l.numbers) > 0 {
+			out[i] = slices.Index(directNumbers, l.numbers[n%len(l.numbers)])
+		}
+	}
+	return out
 }
 
 // likely are those for whom a call can work.
@@ -180,8 +94,14 @@ func (m *model) likely(c call) []int {
 	var out []int
 	if c.Kind == "assign" {
 		for who := range m.assignees {
-			if !m.assignees[who].pending && m.licensed(who) == nil {
-				out = append(out, who)
+			if m.assignees[who].pending || m.licensed(who) != nil {
+				continue
+			}
+			out = append(out, who)
+			for _, l := range m.licences { // who has one in the trash is the more interesting
+				if l.who == who && l.state == trashed {
+					out = append(out, who, who, who)
+				}
 			}
 		}
 		return out
@@ -189,14 +109,18 @@ func (m *model) likely(c call) []int {
 	for i, l := range m.licences {
 		fits := l.state == active
 		switch c.Kind {
+		case "invite", "confirm", "policy", "repeat", "reuse":
+			fits = false
 		case "batchRestore":
 			fits = l.state == trashed
 		case "batchTrash":
 			fits = fits && !m.assignees[l.who].room
 		case "batchRemove":
 			fits = l.state == trashed || fits && (!m.trash || m.assignees[l.who].room)
-		case "assignPhoneNumbers", "unassignPhoneNumbers":
+		case "assignPhoneNumbers":
 			fits = l.pkg != none
+		case "unassignPhoneNumbers":
+			fits = len(l.numbers) > 0
 		}
 		if fits {
 			out = append(out, i)
