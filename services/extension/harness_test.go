@@ -2,19 +2,12 @@ package extension_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -27,52 +20,15 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
-// issuer signs tokens and publishes its key.
-type issuer struct {
-	url    string
-	signer jose.Signer
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	jwk := jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jwk}, nil)
-	require.NoError(t, err)
-	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}})
-	require.NoError(t, err)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys) }))
-	t.Cleanup(func() {
-		server.Close()
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	})
-	return &issuer{url: server.URL, signer: signer}
-}
-
-func (i *issuer) token(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	all := map[string]any{"iss": i.url, "aud": "switchboard", "sub": "tester", "exp": time.Now().Add(48 * time.Hour).Unix()}
-	for k, v := range claims {
-		all[k] = v
-	}
-	payload, err := json.Marshal(all)
-	require.NoError(t, err)
-	signed, err := i.signer.Sign(payload)
-	require.NoError(t, err)
-	token, err := signed.CompactSerialize()
-	require.NoError(t, err)
-	return token
-}
-
 // bundle is an account, a site of it, and the service.
 type bundle struct {
 	url           string
-	issuer        *issuer
+	issuer        *issuertest.Issuer
 	clock         *clock.Fake
 	account, site string
 	cfg           extension.Config
@@ -82,13 +38,13 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine, etcd ...string) *bundle {
 	t.Helper()
 	b := &bundle{
-		url: e.NewURL(t, extension.Migrations), issuer: newIssuer(t), clock: clock.NewFake(time.Now()), cfg: extension.DefaultConfig(),
+		url: e.NewURL(t, extension.Migrations), issuer: issuertest.New(t), clock: clock.NewFake(time.Now()), cfg: extension.DefaultConfig(),
 	}
 	b.account = "accounts/" + uuid.NewString()
 	b.site = b.account + "/sites/" + uuid.NewString()
 	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
 	b.cfg.Database.URL, b.cfg.Database.MaxConns = b.url, 8
-	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.url, b.issuer.url
+	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	b.cfg.Leasing.Enabled, b.cfg.Etcd.Endpoints = len(etcd) > 0, etcd
 	b.cfg.Etcd.SessionTTL = 2 * time.Second
 	return b
@@ -128,7 +84,7 @@ func (b *bundle) start(t *testing.T) *replica {
 // as returns a context with a token of these claims.
 func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
 	t.Helper()
-	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.token(t, claims))
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.Token(t, claims))
 }
 
 func (b *bundle) license(t *testing.T) context.Context {

@@ -3,19 +3,12 @@ package notification_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -27,54 +20,17 @@ import (
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtptest"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
 const patience = 60 * time.Second
 
-// issuer signs tokens and publishes its key.
-type issuer struct {
-	url    string
-	signer jose.Signer
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	jwk := jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jwk}, nil)
-	require.NoError(t, err)
-	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}})
-	require.NoError(t, err)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys) }))
-	t.Cleanup(func() {
-		server.Close()
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	})
-	return &issuer{url: server.URL, signer: signer}
-}
-
-func (i *issuer) token(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	all := map[string]any{"iss": i.url, "aud": "switchboard", "sub": "tester", "exp": time.Now().Add(time.Hour).Unix()}
-	for k, v := range claims {
-		all[k] = v
-	}
-	payload, err := json.Marshal(all)
-	require.NoError(t, err)
-	signed, err := i.signer.Sign(payload)
-	require.NoError(t, err)
-	token, err := signed.CompactSerialize()
-	require.NoError(t, err)
-	return token
-}
-
 // bundle is a running service with a mail server of its own.
 type bundle struct {
 	url     string // of the database
-	issuer  *issuer
+	issuer  *issuertest.Issuer
 	mails   *smtptest.Server
 	client  notificationv1.NotificationServiceClient
 	account string // id
@@ -85,12 +41,12 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{
-		url: e.NewURL(t, notification.Migrations), issuer: newIssuer(t), mails: smtptest.Start(t, smtptest.Options{}),
+		url: e.NewURL(t, notification.Migrations), issuer: issuertest.New(t), mails: smtptest.Start(t, smtptest.Options{}),
 		account: uuid.NewString(), logs: &syncBuffer{}, cfg: notification.DefaultConfig(),
 	}
 	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
 	b.cfg.Database.URL, b.cfg.Database.MaxConns = b.url, 8
-	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.url, b.issuer.url
+	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	b.cfg.SMTP.Address, b.cfg.SMTP.TLS, b.cfg.SMTP.From = b.mails.Addr, "none", "Switchboard <phone@example.com>"
 	b.cfg.Sender.OutagePause, b.cfg.Sender.RetryInitial = 20*time.Millisecond, 20*time.Millisecond
 	return b
@@ -124,7 +80,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 // as returns a context with a token of these claims.
 func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
 	t.Helper()
-	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.token(t, claims))
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.Token(t, claims))
 }
 
 func (b *bundle) asLicense(t *testing.T) context.Context {

@@ -2,18 +2,11 @@ package numbering_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -27,47 +20,10 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
-
-// issuer signs tokens and publishes its key.
-type issuer struct {
-	url    string
-	signer jose.Signer
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	jwk := jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jwk}, nil)
-	require.NoError(t, err)
-	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}})
-	require.NoError(t, err)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys) }))
-	t.Cleanup(func() {
-		server.Close()
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	})
-	return &issuer{url: server.URL, signer: signer}
-}
-
-func (i *issuer) token(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	all := map[string]any{"iss": i.url, "aud": "switchboard", "sub": "tester", "exp": time.Now().Add(1000 * time.Hour).Unix()}
-	for k, v := range claims {
-		all[k] = v
-	}
-	payload, err := json.Marshal(all)
-	require.NoError(t, err)
-	signed, err := i.signer.Sign(payload)
-	require.NoError(t, err)
-	token, err := signed.CompactSerialize()
-	require.NoError(t, err)
-	return token
-}
 
 // replica is one running process of the service, with clients.
 type replica struct {
@@ -82,7 +38,7 @@ type bundle struct {
 	testing.TB
 	replica
 	url     string
-	issuer  *issuer
+	issuer  *issuertest.Issuer
 	clock   *clock.Fake
 	faults  *faults.Script
 	account uuid.UUID
@@ -93,7 +49,7 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{
-		TB: t, url: e.NewURL(t, numbering.Migrations), issuer: newIssuer(t), clock: clock.NewFake(time.Now()), faults: &faults.Script{},
+		TB: t, url: e.NewURL(t, numbering.Migrations), issuer: issuertest.New(t), clock: clock.NewFake(time.Now()), faults: &faults.Script{},
 		account: uuid.New(),
 	}
 	b.license = b.as(t, map[string]any{"service": "license"})
@@ -108,7 +64,7 @@ func (b *bundle) start(t *testing.T) replica {
 	cfg := numbering.DefaultConfig()
 	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
 	cfg.Database.URL, cfg.Database.MaxConns = b.url, 8
-	cfg.Auth.Issuer, cfg.Auth.JWKSURL = b.issuer.url, b.issuer.url
+	cfg.Auth.Issuer, cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	s, err := numbering.New(t.Context(), cfg, numbering.Options{Clock: b.clock, Faults: b.faults})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -130,7 +86,7 @@ func (b *bundle) start(t *testing.T) replica {
 // as returns a context with a token of these claims.
 func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
 	t.Helper()
-	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.token(t, claims))
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+b.issuer.Token(t, claims))
 }
 
 func (b *bundle) parent() string { return "accounts/" + b.account.String() }
