@@ -140,10 +140,12 @@ func From(err error) (*Error, bool) {
 	if errors.As(err, &e) {
 		return e, true
 	}
-	st, ok := status.FromError(err)
-	if err == nil || !ok {
+	// Not status.FromError: of a wrapped status it makes one whose message is the text of all wrappers.
+	var sent interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &sent) {
 		return nil, false
 	}
+	st := sent.GRPCStatus()
 	out := &Error{code: st.Code(), message: st.Message(), cause: err}
 	for _, d := range st.Details() {
 		switch d := d.(type) {

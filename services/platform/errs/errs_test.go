@@ -157,3 +157,13 @@ func TestToStatus(t *testing.T) {
 	require.NotEmpty(t, e.Violations()[0].GetDescription())
 	require.Contains(t, e.Message(), "name")
 }
+
+// TestFrom_wrapped shows that wrapping a status adds nothing to what callers see.
+func TestFrom_wrapped(t *testing.T) {
+	t.Parallel()
+	sent := status.ErrorProto(errs.New(commonv1.Reason_NOT_FOUND, "no such thing").With("resource", "x").GRPCStatus().Proto())
+	e, ok := errs.From(fmt.Errorf("call: %w", errors.Join(errors.New("another"), sent)))
+	require.True(t, ok)
+	require.Equal(t, "no such thing", e.Message())
+	require.Equal(t, map[string]string{"resource": "x"}, e.Metadata())
+}

@@ -39,7 +39,9 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if a.conn != nil {
-		err = errors.Join(err, a.conn.Close())
+		if closeErr := a.conn.Close(); err == nil {
+			err = closeErr
+		}
 	}
 	if err != nil {
 		a.explain(err)
