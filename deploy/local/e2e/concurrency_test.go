@@ -5,7 +5,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
@@ -81,6 +83,25 @@ func TestTheSamePersonIsLicensedOnce(t *testing.T) {
 	})
 }
 
+// transient are refusals after which the same call is to be repeated: the machine may be busy with other tests.
+var transient = []string{"UNAVAILABLE", "DEADLINE_EXCEEDED", "OPERATION_IN_PROGRESS"}
+
+// patiently assigns as a well-behaved caller does: what is not known to have taken effect is repeated under the same request id.
+func (tn *tenant) patiently(req gatewayclient.AssignRequest) error {
+	deadline := time.Now().Add(2 * patience)
+	for {
+		_, err := tn.admin.Assign(tn.Context(), tn.account, req)
+		if !slices.Contains(transient, gatewayclient.Reason(err)) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-tn.Context().Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // assignEach assigns to each by a call of its own, clients at a time, and answers the refusals.
 func (tn *tenant) assignEach(assignees []string, clients int) []error {
 	tn.Helper()
@@ -99,8 +120,8 @@ func (tn *tenant) assignEachWith(assignees []string, clients int, req gatewaycli
 		wg.Go(func() {
 			for person := range work {
 				r := req
-				r.Assignees = []string{person}
-				if _, err := tn.admin.Assign(tn.Context(), tn.account, r); err != nil {
+				r.Assignees, r.RequestID = []string{person}, uuid.NewString()
+				if err := tn.patiently(r); err != nil {
 					mu.Lock()
 					refusals = append(refusals, err)
 					mu.Unlock()

@@ -261,7 +261,7 @@ func (tn *tenant) accountNow() gatewayclient.Account {
 func (tn *tenant) eventually(check func() error) {
 	tn.Helper()
 	deadline := time.Now().Add(patience)
-	for {
+	for pause := 10 * time.Millisecond; ; pause = min(pause*3/2, 300*time.Millisecond) {
 		err := check()
 		if err == nil {
 			return
@@ -270,7 +270,7 @@ func (tn *tenant) eventually(check func() error) {
 		select {
 		case <-tn.Context().Done():
 			require.NoError(tn, tn.Context().Err())
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestKilledAnywhere(t *testing.T) {
 					for nth := range 3 {
 						w.killAndResume(t, point, nth, after)
 					}
-				}, func(_ *world, _ *provisioning.Config, cfg *Config) { cfg.Chunk = 8 })
+				}, impatient, func(_ *world, _ *provisioning.Config, cfg *Config) { cfg.Chunk = 8 })
 			})
 		}
 	}
@@ -358,7 +358,7 @@ func TestServiceAway(t *testing.T) {
 		require.Equal(t, model.ImportCounts{Rows: 60, Succeeded: 60}, m.Counts)
 		require.Equal(t, map[model.ImportOutcome]int{model.RowAssigned: 60}, outcomes(rows))
 		w.check(t, m.ID)
-	})
+	}, impatient)
 }
 
 // TestServiceAwayForLong ends the import of rows that cannot be carried out, with the reason.
@@ -381,10 +381,10 @@ func TestBusyPhoneUser(t *testing.T) {
 		_, err := w.engine.RemovePackages(t.Context(), provisioning.Targets{Account: w.account, PhoneUsers: []uuid.UUID{p.ID}})
 		require.Error(t, err)
 		w.script.Clear()
-		require.NotEqual(t, uuid.Nil, w.phoneUsers(t)["p1@example.com"].SagaID)
+		require.NotEqual(t, uuid.Nil, w.phoneUsers(t)["p1@example.com"].SagaID, "it was left to the reconciler")
 		m, rows := w.run(t, Request{}, header, lineOf(1), "p2@example.com,,Porto,,,,")
 		require.Equal(t, model.RowUpdated, rows[0].Outcome, "the package that was being removed is assigned again")
 		require.Equal(t, model.RowUpdated, rows[1].Outcome)
 		w.check(t, m.ID)
-	})
+	}, impatient)
 }

@@ -48,6 +48,11 @@ type world struct {
 
 type worldOption func(w *world, engine *provisioning.Config, cfg *Config)
 
+// impatient has operations left to the reconciler soon.
+func impatient(_ *world, engine *provisioning.Config, _ *Config) {
+	engine.Claim, engine.DriveTimeout = 400*time.Millisecond, 300*time.Millisecond
+}
+
 // eachWorld runs fn with a world of its own on every engine. people are p0@example.com and so on, named Person 0….
 func eachWorld(t *testing.T, seats, people int, fn func(t *testing.T, w *world), options ...worldOption) {
 	t.Helper()
@@ -70,7 +75,7 @@ func newWorld(t testing.TB, e testkit.Engine, seats, people int, options ...worl
 		clock: clock.NewFake(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
 	engine := provisioning.DefaultConfig()
-	engine.Claim, engine.DriveTimeout = 400*time.Millisecond, 300*time.Millisecond
+	engine.Claim, engine.DriveTimeout = 1200*time.Millisecond, time.Second
 	cfg := DefaultConfig()
 	cfg.Chunk, cfg.Batch, cfg.Parallel = 50, 10, 4
 	for _, o := range options {
