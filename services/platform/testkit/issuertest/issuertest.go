@@ -26,17 +26,17 @@ type Issuer struct {
 }
 
 // New starts an issuer that ends with the test.
-func New(t testing.TB) *Issuer {
-	t.Helper()
+func New(tb testing.TB) *Issuer {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	jwk := jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jwk}, nil)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(keys) }))
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		server.Close()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
@@ -44,15 +44,15 @@ func New(t testing.TB) *Issuer {
 }
 
 // Token makes a token for the audience "switchboard" with further claims.
-func (i *Issuer) Token(t testing.TB, claims map[string]any) string {
-	t.Helper()
+func (i *Issuer) Token(tb testing.TB, claims map[string]any) string {
+	tb.Helper()
 	all := map[string]any{"iss": i.URL, "aud": "switchboard", "sub": "tester", "exp": time.Now().Add(lifetime).Unix()}
 	maps.Copy(all, claims)
 	payload, err := json.Marshal(all)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	signed, err := i.signer.Sign(payload)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	token, err := signed.CompactSerialize()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return token
 }
