@@ -256,10 +256,10 @@ func TestSameFileTwice(t *testing.T) {
 		}
 		ids := []uuid.UUID{w.submit(t, Request{}, lines...).ID, w.submit(t, Request{}, lines...).ID}
 		var all sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		for range 2 {
 			im := w.newImporter(w.importer.cfg)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
 			all.Go(func() { _, _ = im.Step(ctx) })
 		}
 		all.Wait()
