@@ -2,10 +2,12 @@ package localdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
@@ -67,11 +69,10 @@ func (i *Instance) createOnPostgres(ctx context.Context, conn *pgx.Conn, name, u
 		if err := conn.QueryRow(ctx, query, arg).Scan(&there); err != nil || there {
 			return err
 		}
-		_, err := conn.Exec(ctx, stmt)
-		if crdb.Classify(err) == crdb.UniqueViolation {
-			return nil
+		if _, err := conn.Exec(ctx, stmt); !existsBy(err) {
+			return err
 		}
-		return err
+		return nil
 	}
 	stmt := "CREATE DATABASE " + name
 	if !i.given {
@@ -85,6 +86,13 @@ func (i *Instance) createOnPostgres(ctx context.Context, conn *pgx.Conn, name, u
 		stmt += " TEMPLATE " + template + " STRATEGY file_copy"
 	}
 	return missing("SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)", name, stmt)
+}
+
+// existsBy says whether err means that a neighbour made the thing meanwhile: while both were at it that is a unique violation of the
+// catalogue, a moment later a role or database that exists.
+func existsBy(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Code == "23505" || pe.Code == "42710" || pe.Code == "42P04")
 }
 
 // DropDatabase removes a database with all that is in it, connected or not. It is no error when there is none.

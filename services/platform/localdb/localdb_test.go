@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
@@ -104,6 +105,24 @@ func TestDatabasesAndUsers(t *testing.T) {
 		require.NoError(t, inst.Stop())
 		require.NoError(t, inst.Stop())
 		require.Error(t, reach(t, urls[1]))
+	})
+}
+
+// TestNeighboursMakeTheSameUser lets many ask at once for databases of a user who does not exist yet.
+func TestNeighboursMakeTheSameUser(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		for round := range 5 {
+			var all errgroup.Group
+			for i := range 12 {
+				all.Go(func() error {
+					// Every other one also wants the same database.
+					_, err := e.Instance().CreateDatabase(t.Context(), fmt.Sprintf("crowd_%d_%d", round, i/2), fmt.Sprintf("crowd_%d", round))
+					return err
+				})
+			}
+			require.NoError(t, all.Wait())
+		}
 	})
 }
 
