@@ -167,3 +167,22 @@ func TestFrom_wrapped(t *testing.T) {
 	require.Equal(t, "no such thing", e.Message())
 	require.Equal(t, map[string]string{"resource": "x"}, e.Metadata())
 }
+
+func TestCollector(t *testing.T) {
+	t.Parallel()
+	var c errs.Collector
+	require.NoError(t, c.Err())
+	require.Nil(t, c.Whole())
+	c.Add("names[1]", "is gone", errs.New(commonv1.Reason_NOT_FOUND, "first").With("resource", "a"))
+	c.Add("", "nobody", errs.New(commonv1.Reason_NOT_FOUND, "second"))
+	c.Add("names[4]", "is gone too", errs.New(commonv1.Reason_INTERNAL, "third"))
+	require.ErrorIs(t, c.Err(), c.Whole())
+	require.Equal(t, commonv1.Reason_NOT_FOUND, c.Whole().Reason())
+	require.Equal(t, "first", c.Whole().Message())
+	require.Equal(t, map[string]string{"resource": "a"}, c.Whole().Metadata())
+	var fields []string
+	for _, v := range c.Whole().Violations() {
+		fields = append(fields, v.GetField()+" "+v.GetDescription())
+	}
+	require.Equal(t, []string{"names[1] is gone", "names[4] is gone too"}, fields)
+}

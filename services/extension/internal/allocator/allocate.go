@@ -98,13 +98,13 @@ func (j *job) preview(ctx context.Context, a *Allocator) ([]store.Extension, err
 
 // inRange refuses wishes that are in none of the ranges.
 func (j *job) inRange(wishes []int, ranges []store.Range) error {
-	var ref refusal
+	var ref errs.Collector
 	for _, i := range wishes {
 		if rangeOf(ranges, j.wishes[i]) == uuid.Nil {
-			ref.add(path(i), outOfRange(j.wishes[i], j.Account, j.Site))
+			blame(&ref, path(i), outOfRange(j.wishes[i], j.Account, j.Site))
 		}
 	}
-	return ref.orNil()
+	return ref.Err()
 }
 
 // rangeOf returns the range that n is in; uuid.Nil when it is in none.
@@ -158,19 +158,19 @@ func (a *Allocator) explain(ctx context.Context, account, site uuid.UUID, err er
 	if !ok {
 		return err
 	}
-	var ref refusal
+	var ref errs.Collector
 	for i, by := range te.by {
-		ref.add(te.fields[i], InUse(account, by))
+		blame(&ref, te.fields[i], InUse(account, by))
 	}
-	if ref.err.Reason() != commonv1.Reason_EXTENSION_IN_USE {
-		return ref.err
+	if ref.Whole().Reason() != commonv1.Reason_EXTENSION_IN_USE {
+		return ref.Whole()
 	}
 	free, err := a.Nearest(ctx, account, site, te.by[0].Number, alternatives)
 	if err != nil {
 		a.log.WarnContext(ctx, "alternatives to a number in use could not be looked up", "error", err)
-		return ref.err
+		return ref.Whole()
 	}
-	return withAlternatives(ref.err, free)
+	return withAlternatives(ref.Whole(), free)
 }
 
 func withAlternatives(e *errs.Error, free []number.Number) *errs.Error {

@@ -106,56 +106,38 @@ func (a *Allocator) lookUp(ctx context.Context, j *job) error {
 // path names an item in a refusal.
 func path(i int) string { return fmt.Sprintf("allocations[%d]", i) }
 
-// refusal collects what is wrong with items of a request. Its reason is that of the first one.
-type refusal struct{ err *errs.Error }
-
-// add blames item i (nil: nobody in particular, for single calls).
-func (r *refusal) add(field string, e *errs.Error) {
-	if r.err == nil {
-		r.err = e
-	}
-	if field != "" {
-		_ = r.err.Violation(field, e.Message())
-	}
-}
-
-// orNil returns the refusal as an error; nil when nothing was wrong.
-func (r *refusal) orNil() error {
-	if r.err == nil {
-		return nil
-	}
-	return r.err
-}
+// blame adds an item whose own refusal says all there is to say.
+func blame(all *errs.Collector, field string, e *errs.Error) { all.Add(field, e.Message(), e) }
 
 // distinct refuses requests that name an owner or wish for a number twice.
 func (r Request) distinct() error {
-	var ref refusal
+	var ref errs.Collector
 	owners, wishes := map[uuid.UUID]bool{}, map[string]bool{}
 	for i, item := range r.Items {
 		if owners[item.Owner] {
-			ref.add(path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the owner is named twice"))
+			blame(&ref, path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the owner is named twice"))
 		} else if item.Wish != "" && wishes[item.Wish] {
-			ref.add(path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the number %s is wished for twice", item.Wish))
+			blame(&ref, path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the number %s is wished for twice", item.Wish))
 		}
 		owners[item.Owner], wishes[item.Wish] = true, true
 	}
-	return ref.orNil()
+	return ref.Err()
 }
 
 // readWishes reads the wishes of owners that have no extension, and refuses those that can never be met.
 func (a *Allocator) readWishes(j *job) error {
-	var ref refusal
+	var ref errs.Collector
 	for i, item := range j.Items {
 		if item.Wish == "" || j.got[i] != nil {
 			continue
 		}
 		n, err := a.readWish(item.Wish)
 		if err != nil {
-			ref.add(path(i), err)
+			blame(&ref, path(i), err)
 		}
 		j.wishes[i] = n
 	}
-	return ref.orNil()
+	return ref.Err()
 }
 
 func (a *Allocator) readWish(text string) (number.Number, *errs.Error) {

@@ -168,20 +168,16 @@ func (b *Book) Reserve(ctx context.Context, account uuid.UUID, texts []string) (
 }
 
 func inUse(account uuid.UUID, numbers []number.Number, by []store.Extension) error {
-	var out *errs.Error
+	var all errs.Collector
 	for i, n := range numbers {
 		for _, e := range by {
-			if e.Number != n {
-				continue
+			if e.Number == n {
+				refused := allocator.InUse(account, e)
+				all.Add(field(i), refused.Message(), refused)
 			}
-			refused := allocator.InUse(account, e)
-			if out == nil {
-				out = refused
-			}
-			_ = out.Violation(field(i), refused.Message())
 		}
 	}
-	return out
+	return all.Err()
 }
 
 // Unreserve lets reserved numbers be used again and returns what has become of them; others stay as they are. Refusals:
@@ -215,39 +211,30 @@ func readNumbers(texts []string) ([]number.Number, error) {
 		return nil, err
 	}
 	out := make([]number.Number, len(texts))
-	var refused *errs.Error
+	var refused errs.Collector
 	for i, text := range texts {
 		n, err := number.Parse(text)
 		if err != nil {
-			if refused == nil {
-				refused = invalid(text)
-			}
-			_ = refused.Violation(field(i), err.Error())
+			refused.Add(field(i), err.Error(), invalid(text))
 		}
 		out[i] = n
 	}
-	if refused != nil {
-		return nil, refused
+	if err := refused.Err(); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
 func distinct(numbers []number.Number) error {
-	var refused *errs.Error
+	var refused errs.Collector
 	seen := map[number.Number]bool{}
 	for i, n := range numbers {
 		if seen[n] {
-			if refused == nil {
-				refused = errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the number %s is named twice", n)
-			}
-			_ = refused.Violation(field(i), "named twice")
+			refused.Add(field(i), "named twice", errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the number %s is named twice", n))
 		}
 		seen[n] = true
 	}
-	if refused != nil {
-		return refused
-	}
-	return nil
+	return refused.Err()
 }
 
 func field(i int) string { return fmt.Sprintf("numbers[%d]", i) }

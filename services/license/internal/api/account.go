@@ -43,7 +43,7 @@ func (s *AccountServer) CreateAccount(ctx context.Context, req *licensev1.Create
 	var invalid fieldErrors
 	invalid.requestID(req.GetRequestId())
 	readAccount(req.GetAccount(), &a, &invalid)
-	if err := invalid.err(); err != nil {
+	if err := invalid.Err(); err != nil {
 		return nil, err
 	}
 	hash, err := hashRequest(req, &req.RequestId)
@@ -137,7 +137,7 @@ func (s *AccountServer) UpdateAccount(ctx context.Context, req *licensev1.Update
 			return before, err
 		}
 		after.UpdateTime = s.clock.Now()
-		return after, invalid.err()
+		return after, invalid.Err()
 	})
 	if err != nil {
 		return nil, err

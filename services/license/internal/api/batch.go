@@ -37,25 +37,15 @@ func checkBatch(names []string, limit int, field string) error {
 		}
 		first[name] = i
 	}
-	return twice.err()
+	return twice.Err()
 }
 
 // refusals collects what is wrong with the items of a list into one error that names each by index.
-type refusals struct{ all *errs.Error }
+type refusals struct{ errs.Collector }
 
 func (r *refusals) add(reason commonv1.Reason, field string, i int, text, key, value string) {
 	path := fmt.Sprintf("%s[%d]", field, i)
-	if r.all == nil {
-		r.all = errs.New(reason, "%s: %s", path, text).With(key, value)
-	}
-	r.all = r.all.Violation(path, text)
-}
-
-func (r *refusals) err() error {
-	if r.all == nil {
-		return nil
-	}
-	return r.all
+	r.Add(path, text, errs.New(reason, "%s: %s", path, text).With(key, value))
 }
 
 // optionalChild reads the name of a resource of the account; "" gives uuid.Nil, another account's is not found.
@@ -86,9 +76,8 @@ func callerOf(ctx context.Context) provisioning.Caller {
 // with control characters is refused.
 func hashRequest(req proto.Message, requestID *string) ([]byte, error) {
 	id := *requestID
-	if strings.ContainsFunc(id, unicode.IsControl) || !utf8.ValidString(id) {
-		return nil, errs.New(commonv1.Reason_FIELD_INVALID, "request_id must not hold control characters").
-			Violation("request_id", "must not hold control characters")
+	if !validRequestID(id) {
+		return nil, errs.New(commonv1.Reason_FIELD_INVALID, "request_id %s", badRequestID).Violation("request_id", badRequestID)
 	}
 	*requestID = ""
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
@@ -104,4 +93,11 @@ func hashRequest(req proto.Message, requestID *string) ([]byte, error) {
 
 func (r *refusals) addMissing(field string, i int, name string) {
 	r.add(commonv1.Reason_NOT_FOUND, field, i, fmt.Sprintf("%q does not exist", name), "resource", name)
+}
+
+const badRequestID = "must not contain control characters"
+
+// validRequestID says whether an idempotency key can be kept. Databases do not take every control character.
+func validRequestID(id string) bool {
+	return !strings.ContainsFunc(id, unicode.IsControl) && utf8.ValidString(id)
 }

@@ -126,7 +126,6 @@ func (s *DirectoryServer) readUsers(account uuid.UUID, n *newUsers) ([]model.Use
 	users, keys := make([]model.User, len(n.users)), make([]string, len(n.users))
 	now := s.clock.Now()
 	var invalid fieldErrors
-	invalid.requestID(n.requestID)
 	for i, sent := range n.users {
 		u := s.readUser(sent, n.path(i), &invalid)
 		u.AccountID, u.ID, u.CreateTime = account, uuid.Must(uuid.NewV7()), now
@@ -137,7 +136,7 @@ func (s *DirectoryServer) readUsers(account uuid.UUID, n *newUsers) ([]model.Use
 		u.SiteID = site
 		users[i], keys[i] = u, model.EmailKey(u.Email)
 	}
-	if err := invalid.err(); err != nil {
+	if err := invalid.Err(); err != nil {
 		return nil, err
 	}
 	return users, checkBatch(keys, maxNewUsers, "users")

@@ -100,7 +100,7 @@ func (s *DirectoryServer) CreateRoom(ctx context.Context, req *licensev1.CreateR
 		AccountID: account, ID: uuid.Must(uuid.NewV7()), CreateTime: s.clock.Now(),
 		DisplayName: invalid.name("room.display_name", req.GetRoom().GetDisplayName()),
 	}
-	if err := invalid.err(); err != nil {
+	if err := invalid.Err(); err != nil {
 		return nil, err
 	}
 	if room.SiteID, err = optionalChild(account, req.GetRoom().GetSite(), model.ParseSite); err != nil {

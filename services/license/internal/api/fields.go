@@ -22,14 +22,11 @@ import (
 const maxEmail = 254
 
 // fieldErrors collects the fields of a request that do not meet their rules into one FIELD_INVALID.
-type fieldErrors struct{ all *errs.Error }
+type fieldErrors struct{ errs.Collector }
 
 func (f *fieldErrors) add(path, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if f.all == nil {
-		f.all = errs.New(commonv1.Reason_FIELD_INVALID, "%s %s", path, text)
-	}
-	f.all = f.all.Violation(path, text)
+	f.Add(path, text, errs.New(commonv1.Reason_FIELD_INVALID, "%s %s", path, text))
 }
 
 // text returns a text as it is kept: trimmed, and in the composed form of Unicode (NFC), so that the same name is written in the same
@@ -78,18 +75,11 @@ func (f *fieldErrors) wholeSeconds(path string, d *durationpb.Duration) {
 	}
 }
 
-// requestID checks a caller's idempotency key. Databases do not take every control character.
+// requestID checks a caller's idempotency key (see hashRequest).
 func (f *fieldErrors) requestID(id string) {
-	if strings.ContainsFunc(id, unicode.IsControl) {
-		f.add("request_id", "must not contain control characters")
+	if !validRequestID(id) {
+		f.add("request_id", badRequestID)
 	}
-}
-
-func (f *fieldErrors) err() error {
-	if f.all == nil {
-		return nil
-	}
-	return f.all
 }
 
 // applyMask copies the fields of from that an update changes into onto, a resource as it is at present. mask is the request's

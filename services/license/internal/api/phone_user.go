@@ -79,7 +79,7 @@ func phoneUserIDs(account uuid.UUID, names []string) ([]uuid.UUID, error) {
 		}
 		ids[i] = id
 	}
-	return ids, missing.err()
+	return ids, missing.Err()
 }
 
 // single is targets for a method over one phone user.

@@ -134,8 +134,8 @@ func pickAssignees(names []string, ids []uuid.UUID, kinds []model.AssigneeKind,
 			missing.addMissing("assignees", i, name)
 		}
 	}
-	if err := missing.err(); err != nil {
+	if err := missing.Err(); err != nil {
 		return nil, err
 	}
-	return out, pending.err()
+	return out, pending.Err()
 }

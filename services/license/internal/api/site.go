@@ -43,7 +43,7 @@ func (s *SiteServer) CreateSite(ctx context.Context, req *licensev1.CreateSiteRe
 	st := model.Site{AccountID: account, ID: uuid.Must(uuid.NewV7()), Revision: 1, CreateTime: s.clock.Now()}
 	var invalid fieldErrors
 	readSite(req.GetSite(), &st, &invalid)
-	if err := invalid.err(); err != nil {
+	if err := invalid.Err(); err != nil {
 		return nil, err
 	}
 	if err := s.store.CreateSite(ctx, st, maxSites); err != nil {
@@ -115,7 +115,7 @@ func (s *SiteServer) UpdateSite(ctx context.Context, req *licensev1.UpdateSiteRe
 		if before.IsMain && !after.IsMain {
 			invalid.add("site.is_main", "cannot be taken off: make another site the main one instead")
 		}
-		return after, invalid.err()
+		return after, invalid.Err()
 	})
 	if err != nil {
 		return nil, err

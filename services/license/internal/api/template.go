@@ -49,7 +49,7 @@ func readTemplate(sent *licensev1.Template, t *model.Template) error {
 	var invalid fieldErrors
 	t.DisplayName = invalid.name("template.display_name", sent.GetDisplayName())
 	t.Settings = sent.GetSettings()
-	if err := invalid.err(); err != nil {
+	if err := invalid.Err(); err != nil {
 		return err
 	}
 	return checkSettings(t.Settings, "template.settings")
@@ -97,7 +97,7 @@ func (s *TemplateServer) UpdateTemplate(ctx context.Context, req *licensev1.Upda
 		if sent.GetSite() != site {
 			var invalid fieldErrors
 			invalid.add("template.site", "is fixed: make another template")
-			return before, invalid.err()
+			return before, invalid.Err()
 		}
 		after := before
 		err := readTemplate(sent, &after)

@@ -43,11 +43,11 @@ func (e *Engine) Invite(ctx context.Context, c Caller, accountID uuid.UUID, n st
 			CreateTime: now, UpdateTime: now,
 		}
 		u.PhoneUserID = p.ID
-		m, err := e.message(&p, account.DisplayName, mailKind(&p), uuid.NewSHA1(p.ID, []byte(mailKind(&p).String())), c.TraceID)
+		mails, err := e.told(&p, account.DisplayName, c.TraceID)
 		if err != nil {
 			return nil, nil, err
 		}
-		n.Invited, n.Outbox = append(n.Invited, p), append(n.Outbox, m)
+		n.Invited, n.Outbox = append(n.Invited, p), append(n.Outbox, mails...)
 		n.Log = append(n.Log, e.logEntry(c, &p, model.LogInvited, nil, snapshot(&p)))
 	}
 	if r.RequestID != "" {
@@ -130,7 +130,7 @@ func (*confirm) undo(ctx context.Context, e *Engine, s *store.Saga) error {
 func (op *confirm) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (store.Finish, proto.Message, error) {
 	p := locked[0]
 	p.State, p.ExtensionNumber, p.UpdateTime = model.StateActive, op.number, e.clock.Now()
-	mails, err := e.welcome(s, &p, op.AccountName)
+	mails, err := e.told(&p, op.AccountName, s.TraceID)
 	return store.Finish{
 		Update: []model.PhoneUser{p}, ConfirmUser: p.AssigneeID, Outbox: mails,
 		Log: []model.LogEntry{

@@ -160,7 +160,7 @@ func (e *Engine) perform(ctx context.Context, r request, answer proto.Message) e
 	})
 	switch {
 	case err != nil:
-		return queueError(err)
+		return err
 	case began.Err != nil:
 		return began.Err
 	case began.Response != nil:
@@ -180,14 +180,6 @@ func (e *Engine) perform(ctx context.Context, r request, answer proto.Message) e
 	}
 	proto.Merge(answer, response)
 	return nil
-}
-
-func queueError(err error) error {
-	if errors.Is(err, groupcommit.ErrQueueFull) {
-		return errs.New(commonv1.Reason_RATE_LIMITED, "too many operations of the account are waiting: repeat the call later").
-			RetryAfter(time.Second)
-	}
-	return err
 }
 
 func unmarshalAnswer(stored []byte, answer proto.Message) error {

@@ -62,14 +62,14 @@ func settingsFields(s *licensev1.Settings) map[string]any {
 	return map[string]any{"settings": fields}
 }
 
-// welcome is the mail that tells a person of the extension; rooms are not written to. Its id follows from the phone user, so that
-// however often the saga is driven the person is told once.
-func (e *Engine) welcome(s *store.Saga, p *model.PhoneUser, accountName string) ([]store.OutboxMessage, error) {
+// told is the mail that a phone user's person gets at this point of its life; rooms are not written to. Its id follows from the
+// phone user and the kind of mail, so that however often the saga is driven the person is told once.
+func (e *Engine) told(p *model.PhoneUser, accountName, traceID string) ([]store.OutboxMessage, error) {
 	if p.AssigneeKind != model.KindUser {
 		return nil, nil
 	}
 	kind := mailKind(p)
-	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), s.TraceID)
+	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), traceID)
 	return []store.OutboxMessage{m}, err
 }
 

@@ -45,21 +45,13 @@ func requireActive(ps []model.PhoneUser) error {
 
 // refuseEach collects what refusal says of each phone user ("" for nothing) into one error that names them by index.
 func refuseEach(ps []model.PhoneUser, reason commonv1.Reason, refusal func(p *model.PhoneUser) string) error {
-	var all *errs.Error
+	var all errs.Collector
 	for i := range ps {
-		text := refusal(&ps[i])
-		if text == "" {
-			continue
+		if text := refusal(&ps[i]); text != "" {
+			all.Add(fmt.Sprintf("phone_users[%d]", i), text, errs.New(reason, "%s", text).With("phone_user", view.PhoneUserName(&ps[i])))
 		}
-		if all == nil {
-			all = errs.New(reason, "%s", text).With("phone_user", view.PhoneUserName(&ps[i]))
-		}
-		all = all.Violation(fmt.Sprintf("phone_users[%d]", i), text)
 	}
-	if all == nil {
-		return nil
-	}
-	return all
+	return all.Err()
 }
 
 // holdings is the common part of operations that change what phone users hold of the numbering service.
@@ -213,20 +205,14 @@ func (e *Engine) UnassignNumbers(ctx context.Context, t Targets, numbers []strin
 }
 
 func requireHeld(p *model.PhoneUser, numbers []string) error {
-	var all *errs.Error
+	var all errs.Collector
 	for i, n := range numbers {
-		if slices.Contains(p.PhoneNumbers, n) {
-			continue
+		if !slices.Contains(p.PhoneNumbers, n) {
+			all.Add(fmt.Sprintf("phone_numbers[%d]", i), "is not held by the phone user",
+				errs.New(commonv1.Reason_NUMBER_NOT_AVAILABLE, "%s does not hold %s", p.DisplayName, n).With("number", n))
 		}
-		if all == nil {
-			all = errs.New(commonv1.Reason_NUMBER_NOT_AVAILABLE, "%s does not hold %s", p.DisplayName, n).With("number", n)
-		}
-		all = all.Violation(fmt.Sprintf("phone_numbers[%d]", i), "is not held by the phone user")
 	}
-	if all == nil {
-		return nil
-	}
-	return all
+	return all.Err()
 }
 
 // removePackages takes packages and direct numbers from phone users.

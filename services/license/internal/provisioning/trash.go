@@ -205,7 +205,7 @@ func (e *Engine) restorable(ps []model.PhoneUser) error {
 // onePerAssignee refuses to bring back two phone users of one person, who was licensed again after the first was trashed.
 func onePerAssignee(ps []model.PhoneUser) error {
 	earlier := map[uuid.UUID]uuid.UUID{}
-	var twice *errs.Error
+	var twice errs.Collector
 	for i := range ps {
 		p := &ps[i]
 		holder, ok := earlier[p.AssigneeID]
@@ -214,15 +214,10 @@ func onePerAssignee(ps []model.PhoneUser) error {
 			continue
 		}
 		text := p.DisplayName + " would have two phone licences: restore one of them"
-		if twice == nil {
-			twice = errs.New(commonv1.Reason_ALREADY_LICENSED, "%s", text).With("phone_user", model.PhoneUserName(p.AccountID, holder))
-		}
-		twice = twice.Violation(fmt.Sprintf("phone_users[%d]", i), text)
+		twice.Add(fmt.Sprintf("phone_users[%d]", i), text,
+			errs.New(commonv1.Reason_ALREADY_LICENSED, "%s", text).With("phone_user", model.PhoneUserName(p.AccountID, holder)))
 	}
-	if twice == nil {
-		return nil
-	}
-	return twice
+	return twice.Err()
 }
 
 // Restore brings phone users back from the trash.

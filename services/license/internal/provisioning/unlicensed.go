@@ -21,18 +21,15 @@ func (e *Engine) requireLicence(ctx context.Context, account uuid.UUID, ids []uu
 	if findErr != nil || len(unlicensed) == 0 {
 		return err
 	}
-	var refusal *errs.Error
+	var all errs.Collector
 	for i, id := range ids {
-		if !unlicensed[id] {
-			continue
+		if unlicensed[id] {
+			all.Add(fmt.Sprintf("phone_users[%d]", i), "has no phone licence",
+				errs.New(commonv1.Reason_LICENSE_REQUIRED, "there is no phone licence (any more): assign one first").
+					With("phone_user", model.PhoneUserName(account, id)))
 		}
-		if refusal == nil {
-			refusal = errs.New(commonv1.Reason_LICENSE_REQUIRED, "there is no phone licence (any more): assign one first").
-				With("phone_user", model.PhoneUserName(account, id))
-		}
-		refusal = refusal.Violation(fmt.Sprintf("phone_users[%d]", i), "has no phone licence")
 	}
-	return refusal
+	return all.Err()
 }
 
 // unlicensed finds those of the ids that are people, rooms or removed phone users.

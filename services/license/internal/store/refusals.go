@@ -32,22 +32,15 @@ func RequestIDReused(id string) error {
 // AlreadyLicensed is the refusal to give a licence to those who have one; nil when none of them has. live maps assignees to their
 // phone users, field is the list that they were named in, name says how the i-th is called.
 func AlreadyLicensed(account uuid.UUID, assignees []uuid.UUID, live map[uuid.UUID]uuid.UUID, field string, name func(i int) string) error {
-	var refusal *errs.Error
+	var all errs.Collector
 	for i, id := range assignees {
-		holder, ok := live[id]
-		if !ok {
-			continue
+		if holder, ok := live[id]; ok {
+			text := name(i) + " has a phone licence already"
+			all.Add(fmt.Sprintf("%s[%d]", field, i), text,
+				errs.New(commonv1.Reason_ALREADY_LICENSED, "%s", text).With("phone_user", model.PhoneUserName(account, holder)))
 		}
-		text := name(i) + " has a phone licence already"
-		if refusal == nil {
-			refusal = errs.New(commonv1.Reason_ALREADY_LICENSED, "%s", text).With("phone_user", model.PhoneUserName(account, holder))
-		}
-		refusal = refusal.Violation(fmt.Sprintf("%s[%d]", field, i), text)
 	}
-	if refusal == nil {
-		return nil
-	}
-	return refusal
+	return all.Err()
 }
 
 // MissingPhoneUsers is the refusal of a request that names phone users that do not exist; missing are their indexes in ids.

@@ -71,10 +71,10 @@ func checkAssignments(owners []uuid.UUID, sent []*numberingv1.Assignment) error 
 			asked[n] = owners[i]
 		}
 	}
-	if err := bad.result(); err != nil {
+	if err := bad.Err(); err != nil {
 		return err
 	}
-	return twice.result()
+	return twice.Err()
 }
 
 // AssignNumbers implements numberingv1.AssignmentServiceServer.
@@ -147,7 +147,7 @@ func (s *AssignmentServer) RestoreAssignments(ctx context.Context, req *numberin
 		}
 		c.Wanted = append(c.Wanted, h)
 	}
-	if err := bad.result(); err != nil {
+	if err := bad.Err(); err != nil {
 		return nil, err
 	}
 	out, err := s.carryOut(ctx, account, c, req.GetValidateOnly())
@@ -201,7 +201,7 @@ func readOwners(account uuid.UUID, sent []string, list string) ([]uuid.UUID, err
 			bad.add(fmt.Sprintf("%s[%d]", list, i), fmt.Sprintf("%.200q is not a phone user of the account", name), "resource", name)
 		}
 	}
-	return out, bad.result()
+	return out, bad.Err()
 }
 
 func readOwner(parent, name string) (account, owner uuid.UUID, err error) {

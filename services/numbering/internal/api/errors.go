@@ -110,25 +110,15 @@ func invalid(field, description string) *errs.Error {
 
 // each gathers what is wrong with the items of a batch, for one reason.
 type each struct {
+	errs.Collector
 	reason commonv1.Reason
-	err    *errs.Error
 }
 
 // add blames an item. The first one gives the error its message and its metadata key=value.
 func (e *each) add(field, description, key, value string) {
-	if e.err == nil {
-		e.err = errs.New(e.reason, "%s: %s", field, description)
-		if key != "" {
-			_ = e.err.With(key, value)
-		}
+	whole := errs.New(e.reason, "%s: %s", field, description)
+	if key != "" {
+		_ = whole.With(key, value)
 	}
-	_ = e.err.Violation(field, description)
-}
-
-// result is nil if nobody is to blame.
-func (e *each) result() error {
-	if e.err == nil {
-		return nil
-	}
-	return e.err
+	e.Add(field, description, whole)
 }

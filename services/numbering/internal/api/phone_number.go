@@ -81,7 +81,7 @@ func checkBatch(numbers []string) error {
 		}
 		seen[n] = true
 	}
-	return twice.result()
+	return twice.Err()
 }
 
 // checkNumbers refuses numbers that are not in E.164 form.
@@ -92,7 +92,7 @@ func checkNumbers(numbers []string) error {
 			bad.add(fmt.Sprintf("phone_numbers[%d]", i), notE164, "number", n)
 		}
 	}
-	return bad.result()
+	return bad.Err()
 }
 
 const notE164 = `is not a number in E.164 form, such as "+442079460123"`
@@ -175,7 +175,7 @@ func (s *PhoneNumberServer) BatchDeletePhoneNumbers(ctx context.Context, req *nu
 			missing.add(fmt.Sprintf("phone_numbers[%d]", i), "is not a number of the account", "resource", names.PhoneNumber(account, n))
 		}
 	}
-	if err := missing.result(); err != nil {
+	if err := missing.Err(); err != nil {
 		return nil, err
 	}
 	if err := s.store.DeleteNumbers(ctx, account, numbers); err != nil {

@@ -111,29 +111,21 @@ func collectSet[K comparable](set map[K]bool) func(pgx.Rows) error {
 }
 
 func refuseNewUsers(account uuid.UUID, n store.NewUsers, emails []string, used map[string]bool, sites map[uuid.UUID]bool) error {
-	var noSite, inUse *errs.Error
+	var noSite, inUse errs.Collector
 	for i := range n.Users {
 		u := &n.Users[i]
 		if u.SiteID != uuid.Nil && !sites[u.SiteID] {
-			if noSite == nil {
-				noSite = model.NotFound(model.SiteName(account, u.SiteID))
-			}
-			noSite = noSite.Violation(n.Path(i)+".site", "the site does not exist")
+			noSite.Add(n.Path(i)+".site", "the site does not exist", model.NotFound(model.SiteName(account, u.SiteID)))
 		}
 		if used[emails[i]] {
-			if inUse == nil {
-				inUse = errs.New(commonv1.Reason_EMAIL_IN_USE, "%s has a user in this account already", u.Email).With("email", u.Email)
-			}
-			inUse = inUse.Violation(n.Path(i)+".email", u.Email+" is in use")
+			inUse.Add(n.Path(i)+".email", u.Email+" is in use",
+				errs.New(commonv1.Reason_EMAIL_IN_USE, "%s has a user in this account already", u.Email).With("email", u.Email))
 		}
 	}
-	switch {
-	case noSite != nil:
-		return noSite
-	case inUse != nil:
-		return inUse
+	if err := noSite.Err(); err != nil {
+		return err
 	}
-	return nil
+	return inUse.Err()
 }
 
 // insertUsers adds people to an account, who must have passed checkNewUsers.
