@@ -154,3 +154,17 @@ func TestRequestIDsGoInAndOut(t *testing.T) {
 		require.Equal(t, "admin", entries[0].Actor)
 	})
 }
+
+// TestAResourceHasOneName shows that another way to write a person's name is nobody's, so that nobody is named twice unnoticed.
+func TestAResourceHasOneName(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		person := tn.userNames(1)[0]
+		shouted := tn.account + "/users/" + strings.ToUpper(id(person))
+		tn.unchanged(func() {
+			err := tn.try("/phoneUsers:batchAssign", map[string]any{"assignees": []string{person, shouted}, "site": tn.main})
+			tn.refused(err, "NOT_FOUND", "assignees[1]")
+		})
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"go.einride.tech/aip/resourcename"
 
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
+	"github.com/switchboard-phone/switchboard/services/platform/resource"
 )
 
 const operationPattern = "operations/{operation}"
@@ -17,12 +18,9 @@ func OperationName(id uuid.UUID) string {
 }
 
 // ParseOperation reads an operation's name; it refuses other names with NOT_FOUND.
-func ParseOperation(name string) (uuid.UUID, error) {
-	var id string
-	if err := resourcename.Sscan(name, operationPattern, &id); err != nil {
-		return uuid.Nil, NotFound(name)
-	}
-	return parseID(name, id)
+func ParseOperation(name string) (id uuid.UUID, err error) {
+	err = resource.Scan(name, operationPattern, &id)
+	return id, err
 }
 
 // ParseRoom reads a room's name; it refuses other names with NOT_FOUND.

@@ -1,13 +1,11 @@
 package model
 
 import (
-	"strings"
-
 	"github.com/google/uuid"
 	"go.einride.tech/aip/resourcename"
 
-	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/resource"
 )
 
 // Patterns of resource names. Each {variable} is a UUID in its usual form.
@@ -69,16 +67,13 @@ func childName(pattern string, account, id uuid.UUID) string {
 	return resourcename.Sprint(pattern, account.String(), id.String())
 }
 
-// ParseAccount reads an account's name. A name that cannot be one is NOT_FOUND, like an account that is not there.
-func ParseAccount(name string) (uuid.UUID, error) {
-	var a string
-	if err := resourcename.Sscan(name, accountPattern, &a); err != nil {
-		return uuid.Nil, NotFound(name)
-	}
-	return parseID(name, a)
+// ParseAccount reads an account's name; like all functions below it refuses other names with NOT_FOUND.
+func ParseAccount(name string) (account uuid.UUID, err error) {
+	err = resource.Scan(name, accountPattern, &account)
+	return account, err
 }
 
-// ParseSite reads a site's name; like all functions below it refuses other names with NOT_FOUND.
+// ParseSite reads a site's name.
 func ParseSite(name string) (account, id uuid.UUID, err error) { return parseChild(sitePattern, name) }
 
 // ParseUser reads a person's name.
@@ -110,27 +105,9 @@ func ParseAssignee(name string) (account uuid.UUID, kind AssigneeKind, id uuid.U
 }
 
 func parseChild(pattern, name string) (account, id uuid.UUID, err error) {
-	var a, c string
-	if resourcename.Sscan(name, pattern, &a, &c) != nil {
-		return uuid.Nil, uuid.Nil, NotFound(name)
-	}
-	if account, err = parseID(name, a); err != nil {
-		return uuid.Nil, uuid.Nil, err
-	}
-	id, err = parseID(name, c)
+	err = resource.Scan(name, pattern, &account, &id)
 	return account, id, err
 }
 
-// parseID takes ids in the one form that the service writes, so that a resource has one name only.
-func parseID(name, text string) (uuid.UUID, error) {
-	id, err := uuid.Parse(text)
-	if err != nil || id == uuid.Nil || id.String() != strings.ToLower(text) {
-		return uuid.Nil, NotFound(name)
-	}
-	return id, nil
-}
-
 // NotFound returns the error for a resource that is not there.
-func NotFound(name string) *errs.Error {
-	return errs.New(commonv1.Reason_NOT_FOUND, "%q does not exist", name).With("resource", name)
-}
+func NotFound(name string) *errs.Error { return resource.NotFound(name) }

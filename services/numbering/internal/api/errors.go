@@ -11,6 +11,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/numbering/internal/books"
 	"github.com/switchboard-phone/switchboard/services/numbering/internal/names"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/resource"
 )
 
 // fieldOf says which field of a request an item of a refusal stands for; empty for none.
@@ -47,7 +48,7 @@ func explain(r *books.RefusalError, account uuid.UUID) *errs.Error {
 	pkg := names.Package(account, r.Package)
 	switch r.Kind {
 	case books.PackageNotFound:
-		return names.NotFound(pkg)
+		return resource.NotFound(pkg)
 	case books.PackageInactive:
 		return errs.New(commonv1.Reason_PACKAGE_INACTIVE, "the package is inactive; activate it or choose another").With("package", pkg)
 	case books.SeatsExhausted:
@@ -61,7 +62,7 @@ func explain(r *books.RefusalError, account uuid.UUID) *errs.Error {
 	case books.NumberNotAvailable:
 		return errs.New(commonv1.Reason_NUMBER_NOT_AVAILABLE, "the number %s is not available", first(r)).With("number", first(r))
 	case books.NumberNotFound:
-		return names.NotFound(names.PhoneNumber(account, first(r)))
+		return resource.NotFound(names.PhoneNumber(account, first(r)))
 	case books.NumberExists:
 		return errs.New(commonv1.Reason_NUMBER_EXISTS, "the account has the number %s already", first(r)).With("number", first(r))
 	case books.TooManyNumbers:
