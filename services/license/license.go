@@ -21,6 +21,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/remote"
+	"github.com/switchboard-phone/switchboard/services/license/internal/store/shared"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store/sqlstore"
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/license/migrations"
@@ -165,9 +166,11 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 
 // register puts the parts together: what is called from outside, and what runs by itself.
 func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, tokens *token.Signer, others *clients) {
+	lookups := shared.New(st, cfg.Provisioning.DriveTimeout)
+	srv.OnClose("lookups", lookups.Close)
 	relay := provisioning.NewRelay(cfg.Provisioning, st, others.notifications, opts.Logger)
 	engine := provisioning.New(cfg.Provisioning, provisioning.Deps{
-		Store: st, Extensions: others.extensions, Numbering: others.numbering, Relay: relay, Tokens: tokens, Clock: opts.Clock,
+		Store: lookups, Extensions: others.extensions, Numbering: others.numbering, Relay: relay, Tokens: tokens, Clock: opts.Clock,
 		Logger: opts.Logger, Registerer: opts.Registry,
 	})
 	srv.OnClose("engine", engine.Close)
@@ -191,7 +194,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	licensev1.RegisterAccountLogServiceServer(srv, api.NewAccountLogServer(st))
 	licensev1.RegisterImportServiceServer(srv, api.NewImportServer(st, importer))
 	licensev1.RegisterPhoneRecordServiceServer(srv, api.NewPhoneRecordServer(st, opts.Clock))
-	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(st, engine, reader, cfg.Provisioning.MaxBatch))
+	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(lookups, engine, reader, cfg.Provisioning.MaxBatch))
 	licensev1.RegisterPhoneUserSetupServiceServer(srv, api.NewSetupServer(engine))
 }
 
