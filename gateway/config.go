@@ -18,6 +18,7 @@ type Config struct {
 	Extension    server.ClientConfig `koanf:"extension"`
 	Numbering    server.ClientConfig `koanf:"numbering"`
 	Notification server.ClientConfig `koanf:"notification"`
+	Portal       PortalConfig        `koanf:"portal"`
 	Telemetry    telemetry.Config    `koanf:"telemetry"`
 }
 
@@ -66,6 +67,7 @@ func DefaultConfig() Config {
 			CallTimeout: time.Minute, StreamTimeout: 15 * time.Minute,
 			DrainWait: 5 * time.Second, DrainTimeout: 20 * time.Second,
 		},
+		Portal:    PortalConfig{ClientID: "switchboard-portal", Scope: "openid profile email"},
 		Telemetry: telemetry.DefaultConfig(),
 	}
 }
@@ -85,6 +87,9 @@ func (c Config) check() error {
 		if backend.target == "" {
 			return fmt.Errorf("gateway: %s.target is missing", backend.name)
 		}
+	}
+	if err := c.Portal.check(); err != nil {
+		return err
 	}
 	return c.HTTP.check()
 }

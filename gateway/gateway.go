@@ -23,7 +23,6 @@ import (
 
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
 	"github.com/switchboard-phone/switchboard/gateway/internal/web"
-	"github.com/switchboard-phone/switchboard/gateway/portal"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -38,8 +37,8 @@ type Options struct {
 	TracerProvider trace.TracerProvider
 	// Listener and OpsListener are used instead of the addresses.
 	Listener, OpsListener net.Listener
-	// Pages are the files served beside the API: `setup.html` as /setup, `index.html` as /, others under their own path.
-	// Default: those of package portal.
+	// Pages are the files served beside the API: `index.html` as /, others under their own path.
+	// Default: those that PortalConfig names.
 	Pages fs.FS
 	// DialOptions are used for every connection to a service.
 	DialOptions []grpc.DialOption
@@ -54,9 +53,6 @@ func (o *Options) complete() {
 	}
 	if o.TracerProvider == nil {
 		o.TracerProvider = noop.NewTracerProvider()
-	}
-	if o.Pages == nil {
-		o.Pages = portal.Files()
 	}
 }
 
@@ -123,7 +119,7 @@ func (g *Gateway) dial(cfg Config, opts Options) error {
 func (g *Gateway) build(cfg Config, opts Options) error {
 	stopping, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	handler, err := g.handler(stopping, opts)
+	handler, err := g.handler(stopping, cfg.Portal, opts)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -145,12 +141,16 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 	return nil
 }
 
-func (g *Gateway) handler(stopping context.Context, opts Options) (http.Handler, error) {
+func (g *Gateway) handler(stopping context.Context, cfg PortalConfig, opts Options) (http.Handler, error) {
 	calls, err := transcode.New(stopping, g.conns.backends(), g.cfg.limits(), web.SetRoute)
 	if err != nil {
 		return nil, err
 	}
-	return newHandler(calls, opts.Pages, g.ready, web.Options{Logger: g.log, Registerer: opts.Registry, Tracing: opts.TracerProvider})
+	pages, err := portalFiles(cfg, opts.Pages)
+	if err != nil {
+		return nil, err
+	}
+	return newHandler(calls, pages, g.ready, web.Options{Logger: g.log, Registerer: opts.Registry, Tracing: opts.TracerProvider})
 }
 
 // ready says whether callers should come. It does not speak for the services behind: one that is away must not take the

@@ -2,6 +2,9 @@ module github.com/switchboard-phone/switchboard/gateway
 
 go 1.26.0
 
+// Packages of npm carry Go files.
+ignore ./portal/web/node_modules
+
 require (
 	cloud.google.com/go/longrunning v1.5.0
 	github.com/google/go-cmp v0.7.0

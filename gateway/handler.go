@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"strings"
 
@@ -55,13 +54,10 @@ func (c connections) backends() []transcode.Backend {
 }
 
 // newHandler returns what the main port serves: the calls under /v1/, /openapi.json, /healthz and the pages.
-func newHandler(calls http.Handler, pages fs.FS, ready func(context.Context) error, opts web.Options) (http.Handler, error) {
-	files, err := web.NewFiles(pages)
-	if err != nil {
+func newHandler(calls http.Handler, files *web.Files, ready func(context.Context) error, opts web.Options) (http.Handler, error) {
+	if err := files.Add("/openapi.json", "application/json", proto.OpenAPI); err != nil {
 		return nil, err
 	}
-	files.Add("/openapi.json", "application/json", proto.OpenAPI)
-
 	return web.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/v1/"):
@@ -69,7 +65,7 @@ func newHandler(calls http.Handler, pages fs.FS, ready func(context.Context) err
 		case r.URL.Path == "/healthz":
 			web.SetRoute(r.Context(), "/healthz")
 			writeHealth(w, ready(r.Context()) == nil)
-		case files.Serve(w, r):
+		case files.Serve(w, r), files.ServePage(w, r):
 			web.SetRoute(r.Context(), "file")
 		default:
 			httperr.Write(w, r, transcode.NoSuchRoute(r))

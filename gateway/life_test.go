@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
@@ -242,19 +241,6 @@ func TestLife_Panic(t *testing.T) {
 	require.Equal(t, 200, b.do(t, "GET", "/healthz", "").code)
 }
 
-func TestLife_OtherPages(t *testing.T) {
-	t.Parallel()
-	_, target := startFake(t)
-	b := serveOptions(t, loopback(target), Options{Pages: fstest.MapFS{
-		"index.html": {Data: []byte("home")}, "admin/index.html": {Data: []byte("admin")}, "admin/app.js": {Data: []byte("js")},
-	}})
-	for path, body := range map[string]string{"/": "home", "/admin/": "admin", "/admin/app.js": "js"} {
-		got := b.do(t, "GET", path, "")
-		require.Equal(t, body, got.body, path)
-	}
-	require.Equal(t, 404, b.do(t, "GET", "/setup", "").code)
-}
-
 func TestConfig_Refused(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -269,6 +255,9 @@ func TestConfig_Refused(t *testing.T) {
 		"no time to drain":    {func(c *Config) { c.HTTP.DrainTimeout = 0 }, "drain_timeout"},
 		"half of TLS":         {func(c *Config) { c.HTTP.TLSKeyFile = "key.pem" }, "tls_cert_file"},
 		"no such certificate": {func(c *Config) { c.HTTP.TLSKeyFile, c.HTTP.TLSCertFile = "/no/key", "/no/cert" }, "certificate"},
+		"half of sign-in":     {func(c *Config) { c.Portal.Issuer, c.Portal.ClientID = "https://login.example.com", "" }, "portal.client_id"},
+		"no issuer":           {func(c *Config) { c.Portal.Issuer = "login.example.com" }, "portal.issuer"},
+		"no portal":           {func(c *Config) { c.Portal.Dir = "/no/portal" }, "make portal"},
 		"no such port":        {func(c *Config) { c.HTTP.Addr = "127.0.0.1:99999" }, "99999"},
 	}
 	for name, tt := range tests {

@@ -144,32 +144,3 @@ func TestRoutes_OpenAPI(t *testing.T) {
 	again := b.do(t, "GET", "/openapi.json", "", "If-None-Match: "+got.header.Get("ETag"))
 	require.Equal(t, 304, again.code)
 }
-
-func TestRoutes_Pages(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	for path, contentType := range map[string]string{
-		"/setup": "text/html; charset=utf-8", "/confirm": "text/html; charset=utf-8", "/pages.css": "text/css; charset=utf-8",
-		"/setup.js": "text/javascript; charset=utf-8", "/confirm.js": "text/javascript; charset=utf-8", "/pages.js": "text/javascript; charset=utf-8",
-	} {
-		got := b.do(t, "GET", path, "", "Authorization:")
-		require.Equal(t, 200, got.code, path)
-		require.Equal(t, contentType, got.header.Get("Content-Type"), path)
-		require.Equal(t, "no-referrer", got.header.Get("Referrer-Policy"))
-		policy := got.header.Get("Content-Security-Policy")
-		require.Contains(t, policy, "default-src 'none'")
-		require.NotContains(t, policy, "unsafe")
-		// Nothing on the pages leads or loads anywhere else, and nothing breaks the policy.
-		require.NotRegexp(t, `https?://|//[a-z]|\sstyle=|\son[a-z]+=|<style|<script>|javascript:|innerHTML|eval\(`, withoutComments(got.body), path)
-		for _, reference := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(got.body, -1) {
-			require.Equal(t, 200, b.do(t, "GET", reference[1], "").code, "%s refers to %s", path, reference[1])
-		}
-	}
-	require.Equal(t, 404, b.do(t, "GET", "/static/setup.html", "").code)
-	require.Equal(t, 404, b.do(t, "POST", "/setup", "").code)
-	require.Equal(t, 404, b.do(t, "GET", "/../portal.go", "").code)
-}
-
-var scriptComment = regexp.MustCompile(`(?m)^\s*//.*$`)
-
-func withoutComments(text string) string { return scriptComment.ReplaceAllString(text, "") }

@@ -1,22 +1,32 @@
-// Package portal carries the pages that people open in a browser.
+// Package portal holds the web page that administrators work with, and that people open by the links in their mails.
 //
-// They are plain files: no request leaves for anywhere but the gateway that serves them, and scripts are files of their own, so
-// that a strict Content-Security-Policy holds.
+// Its source is in web, and is built by Node into plain files (`make portal`). The gateway reads them from a folder at its start,
+// so that Go code builds and runs without Node; where there is no such folder, a single page says so.
 package portal
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
+	"os"
 )
 
 //go:embed static
 var static embed.FS
 
-// Files returns the pages and what they use: setup.html and confirm.html, which the links in mails open.
-func Files() fs.FS {
-	files, err := fs.Sub(static, "static")
-	if err != nil {
-		panic(err) // The folder is part of the binary.
+// Files returns the built portal in the folder dir, or with dir empty a page that says that the portal is not installed. It fails
+// where the folder holds no index.html.
+func Files(dir string) (fs.FS, error) {
+	if dir == "" {
+		files, err := fs.Sub(static, "static")
+		if err != nil {
+			return nil, fmt.Errorf("portal: %w", err)
+		}
+		return files, nil
 	}
-	return files
+	files := os.DirFS(dir)
+	if _, err := fs.Stat(files, "index.html"); err != nil {
+		return nil, fmt.Errorf("portal: %s is not a built portal (see `make portal`): %w", dir, err)
+	}
+	return files, nil
 }

@@ -39,6 +39,8 @@ type Config struct {
 	Lifetime time.Duration
 	// Now is where the time comes from; nil for the system clock.
 	Now func() time.Time
+	// Directory is who the sign-in page lists, besides the operator; nil for nobody.
+	Directory Directory
 }
 
 // Claims says who a token is for. Exactly one of Account, Operator and Service is the usual case, but nothing is refused:
@@ -52,6 +54,8 @@ type Claims struct {
 	Role string
 	// Email is the caller's e-mail address.
 	Email string
+	// Name is the caller's name.
+	Name string
 	// Operator makes a token for a platform operator.
 	Operator bool
 	// Service makes a token for the service of that name.
@@ -62,6 +66,8 @@ type Claims struct {
 	Lifetime time.Duration
 	// Audience overrides Config.Audience.
 	Audience string
+	// Nonce is the `nonce` claim of an ID token.
+	Nonce string
 }
 
 // Issuer makes tokens. It is safe for concurrent use.
@@ -70,6 +76,7 @@ type Issuer struct {
 	cfg     Config
 	signers map[string]jose.Signer
 	keys    jose.JSONWebKeySet
+	codes   codes
 }
 
 // New makes an issuer with fresh keys. url is the `iss` claim and the address that Handler is served under, without a
@@ -84,7 +91,7 @@ func New(url string, cfg Config) (*Issuer, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	i := &Issuer{url: strings.TrimRight(url, "/"), cfg: cfg, signers: map[string]jose.Signer{}}
+	i := &Issuer{url: strings.TrimRight(url, "/"), cfg: cfg, signers: map[string]jose.Signer{}, codes: codes{grants: map[string]grant{}}}
 	rsaKey, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
 		return nil, fmt.Errorf("making the RS256 key: %w", err)
@@ -135,6 +142,8 @@ type payload struct {
 	Account   string `json:"account,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Email     string `json:"email,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Nonce     string `json:"nonce,omitempty"`
 	Operator  bool   `json:"operator,omitempty"`
 	Service   string `json:"service,omitempty"`
 }
@@ -198,6 +207,8 @@ func (i *Issuer) payload(c Claims, life time.Duration) payload {
 		Account:   strings.TrimPrefix(c.Account, "accounts/"),
 		Role:      c.Role,
 		Email:     c.Email,
+		Name:      c.Name,
+		Nonce:     c.Nonce,
 		Operator:  c.Operator,
 		Service:   c.Service,
 	}

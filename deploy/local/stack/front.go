@@ -30,7 +30,8 @@ type front struct {
 }
 
 // startFront starts the issuer and the mail sink on free ports. mails are also kept below dataDir, where it is not empty.
-func startFront(ctx context.Context, dataDir string, clk clock.Clock, log *slog.Logger) (*front, error) {
+// people is who the issuer's sign-in page lists.
+func startFront(ctx context.Context, dataDir string, clk clock.Clock, people issuer.Directory, log *slog.Logger) (*front, error) {
 	var mailDir string
 	if dataDir != "" {
 		mailDir = filepath.Join(dataDir, "mail")
@@ -48,7 +49,7 @@ func startFront(ctx context.Context, dataDir string, clk clock.Clock, log *slog.
 		return nil, errors.Join(err, web.Close())
 	}
 	f := &front{mail: sink, url: "http://" + web.Addr().String(), smtpAddr: smtp.Addr().String(), done: make(chan error, 2)}
-	if f.issuer, err = issuer.New(f.url, issuer.Config{Now: clk.Now}); err != nil {
+	if f.issuer, err = issuer.New(f.url, issuer.Config{Now: clk.Now, Directory: people}); err != nil {
 		return nil, errors.Join(err, web.Close(), smtp.Close())
 	}
 	mux := http.NewServeMux()

@@ -34,7 +34,7 @@ func (s *Stack) startGround(ctx context.Context) error {
 	})
 	var front *front
 	g.Go(func() (err error) {
-		front, err = startFront(ctx, s.opts.DataDir, s.opts.Clock, s.opts.Log)
+		front, err = startFront(ctx, s.opts.DataDir, s.opts.Clock, s.people, s.opts.Log)
 		return err
 	})
 	err := g.Wait()

@@ -172,6 +172,7 @@ func (s *Stack) gatewayConfig() gateway.Config {
 	} {
 		client.Target = s.target(service)
 	}
+	c.Portal.Dir, c.Portal.Issuer = s.opts.PortalDir, s.front.issuer.URL()
 	return c
 }
 

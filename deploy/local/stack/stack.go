@@ -36,6 +36,8 @@ type Options struct {
 	DatabasePrefix string
 	// GatewayAddr is where the gateway listens. Empty for a free port of 127.0.0.1.
 	GatewayAddr string
+	// PortalDir is the folder of the built portal. Empty: the gateway serves the API only.
+	PortalDir string
 	// Replicas says how many there are of a service, by name; 1 where it says nothing.
 	Replicas map[string]int
 	// Configure changes the settings of a replica before it starts. It gets a pointer to the service's Config.

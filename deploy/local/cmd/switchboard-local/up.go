@@ -16,6 +16,7 @@ func upCommand() *cobra.Command {
 	var (
 		f                     flags
 		addr, data, readyFile string
+		portal                string
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -28,7 +29,7 @@ func upCommand() *cobra.Command {
 			if err := os.Remove(readyFile); readyFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("removing the old ready file: %w", err)
 			}
-			s, err := f.start(cmd.Context(), cmd.OutOrStdout(), stack.Options{GatewayAddr: addr, DataDir: data})
+			s, err := f.start(cmd.Context(), cmd.OutOrStdout(), stack.Options{GatewayAddr: addr, DataDir: data, PortalDir: portal})
 			if err != nil {
 				return err
 			}
@@ -38,19 +39,25 @@ func upCommand() *cobra.Command {
 					return err
 				}
 			}
-			where(cmd.OutOrStdout(), s.Info())
+			where(cmd.OutOrStdout(), s.Info(), portal != "")
 			return untilStopped(cmd.Context(), s)
 		},
 	}
 	f.register(cmd, "warn")
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "address of the gateway; port 0 for a free one")
 	cmd.Flags().StringVar(&data, "data", ".switchboard", "folder for all data; empty for a database in memory, gone at the end")
+	cmd.Flags().StringVar(&portal, "portal", "", "folder of the built portal; empty for the API alone")
 	cmd.Flags().StringVar(&readyFile, "ready-file", "", "file to write the addresses to, as JSON, once everything answers")
 	return cmd
 }
 
 // where says where everything is and what to try first.
-func where(out io.Writer, info stack.Info) {
+func where(out io.Writer, info stack.Info, portal bool) {
+	if portal {
+		_, _ = fmt.Fprintf(out, "portal    %s   (sign in as anybody, without a password)\n", info.Gateway)
+	} else {
+		_, _ = fmt.Fprintln(out, "portal    not there: it needs Node 20 or newer, see `make portal`")
+	}
 	_, _ = fmt.Fprintf(out, `gateway   %[1]s   (try %[1]s/openapi.json)
 tokens    %[2]s
 mail      %[3]s
