@@ -57,7 +57,7 @@ func metadata(t *testing.T, op *longrunningpb.Operation) *licensev1.ImportMetada
 // record claims the import and gives rows outcomes: "A" assigned, "U" updated, "=" unchanged, "F" failed, "" none.
 func (w *world) record(t *testing.T, outcomes ...string) *model.Import {
 	t.Helper()
-	m, err := w.store.ClaimImport(t.Context(), time.Minute)
+	m, err := w.store.ClaimImport(t.Context(), 0, time.Minute)
 	require.NoError(t, err)
 	require.NotNil(t, m)
 	var rows []model.ImportRow

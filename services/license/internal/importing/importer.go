@@ -11,6 +11,7 @@ import (
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 )
 
 // cleanInterval is how often old imports are looked for.
@@ -63,12 +64,15 @@ func (im *Importer) Wake() {
 func (im *Importer) work(ctx context.Context) {
 	tick := time.NewTicker(im.cfg.PollInterval)
 	defer tick.Stop()
+	var look store.Look
+	window := look.Window(time.Now())
 	for ctx.Err() == nil {
-		found, err := im.Step(ctx)
+		found, err := im.step(ctx, window)
 		if err != nil && ctx.Err() == nil {
 			im.Logger.WarnContext(ctx, "import was interrupted, will be gone on with", "error", err)
 		}
 		if found && err == nil {
+			window = 0 // those that waited meanwhile may have waited for long
 			continue
 		}
 		select {
@@ -76,13 +80,17 @@ func (im *Importer) work(ctx context.Context) {
 		case <-im.wake:
 		case <-tick.C:
 		}
+		window = look.Window(time.Now())
 	}
 }
 
 // Step claims an import and carries it to its end. It answers false when there is none. After an error the import is claimed
 // again later, by whatever worker.
-func (im *Importer) Step(ctx context.Context) (bool, error) {
-	m, err := im.Store.ClaimImport(ctx, im.cfg.Claim)
+func (im *Importer) Step(ctx context.Context) (bool, error) { return im.step(ctx, 0) }
+
+// step is Step for imports whose claim ended within the last window.
+func (im *Importer) step(ctx context.Context, window time.Duration) (bool, error) {
+	m, err := im.Store.ClaimImport(ctx, window, im.cfg.Claim)
 	if err != nil || m == nil {
 		return false, err
 	}

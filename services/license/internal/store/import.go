@@ -42,8 +42,8 @@ type Imports interface {
 	ListImportRows(ctx context.Context, id uuid.UUID, q ImportRowQuery) ([]model.ImportRow, error)
 
 	// ClaimImport hands out an import that is to be worked on and that nobody works on, for the length of claim, under the token
-	// model.Import.Claim; nil when there is none.
-	ClaimImport(ctx context.Context, claim time.Duration) (*model.Import, error)
+	// model.Import.Claim; nil when there is none. window is as in Provisioning.ClaimSagas.
+	ClaimImport(ctx context.Context, window, claim time.Duration) (*model.Import, error)
 
 	// RenewImport extends a claim to the length of claim from now, raises BegunRow to begun, and says whether the import is asked
 	// to stop. The error is ErrImportLost when the claim is not the last one any more.

@@ -45,7 +45,7 @@ func TestImportsLostAnswers(t *testing.T) {
 		rows := []model.ImportRow{{Number: 1, Line: 2}, {Number: 2, Line: 3}}
 		require.NoError(t, s.AddImportRows(ctx, id, rows))
 		require.NoError(t, s.StartImport(ctx, id, model.ImportCounts{Rows: 2}, nil))
-		m, err := s.ClaimImport(ctx, time.Minute)
+		m, err := s.ClaimImport(ctx, 0, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, id, m.ID)
 		require.NoError(t, s.RecordRows(ctx, m, []model.ImportRow{{Number: 1, Outcome: model.RowAssigned}, {Number: 2, Outcome: model.RowFailed}}))

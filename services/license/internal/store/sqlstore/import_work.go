@@ -17,7 +17,7 @@ import (
 
 // ClaimImport implements store.Imports. Two workers that see the same import both try to move its claim; the database lets one
 // of them.
-func (s *Store) ClaimImport(ctx context.Context, claim time.Duration) (*model.Import, error) {
+func (s *Store) ClaimImport(ctx context.Context, window, claim time.Duration) (*model.Import, error) {
 	token := uuid.New()
 	var claimed *model.Import
 	read := func(rows pgx.Rows, err error) error {
@@ -34,9 +34,11 @@ func (s *Store) ClaimImport(ctx context.Context, claim time.Duration) (*model.Im
 		return read(tx.Query(ctx, `
 			UPDATE operations SET state = 'RUNNING', claimed_by = $1, claimed_until = now() + $2::INT8 * INTERVAL '1 millisecond',
 				start_time = coalesce(start_time, now())
-			WHERE operation_id IN (SELECT operation_id FROM operations WHERE claimed_until <= now() ORDER BY claimed_until LIMIT 1)
+			WHERE operation_id IN (SELECT operation_id FROM operations
+					WHERE claimed_until <= now() AND claimed_until > now() - $3::INT8 * INTERVAL '1 millisecond'
+					ORDER BY claimed_until LIMIT 1)
 				AND claimed_until <= now()
-			RETURNING `+importColumns, token, claim.Milliseconds()))
+			RETURNING `+importColumns, token, claim.Milliseconds(), windowMilliseconds(window)))
 	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
 		err := read(q.Query(ctx, `SELECT `+importColumns+` FROM operations WHERE claimed_by = $1`, token))
 		return claimed != nil, err

@@ -87,7 +87,7 @@ func testImportUpload(t *testing.T, f *fixture) {
 	id, err := f.store.CreateImport(ctx, m, store.Remember{RequestID: "r", BodyHash: []byte("h")})
 	require.NoError(t, err)
 	require.Equal(t, m.ID, id)
-	claimed, err := f.store.ClaimImport(ctx, time.Minute)
+	claimed, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	require.Nil(t, claimed, "an upload is not worked on")
 
@@ -153,7 +153,7 @@ func testImportRequestIDs(t *testing.T, f *fixture) {
 func testImportWork(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	id := f.started(t, 5)
-	m, err := f.store.ClaimImport(ctx, time.Minute)
+	m, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, id, m.ID)
 	require.Equal(t, model.ImportRunning, m.State)
@@ -205,7 +205,7 @@ func testImportWork(t *testing.T, f *fixture) {
 	got = f.getImport(t, id)
 	require.Equal(t, model.ImportSucceeded, got.State)
 	require.False(t, got.EndTime.Before(got.StartTime))
-	claimed, err := f.store.ClaimImport(ctx, time.Minute)
+	claimed, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	require.Nil(t, claimed)
 }
@@ -213,7 +213,7 @@ func testImportWork(t *testing.T, f *fixture) {
 func testImportRecordAgain(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	id := f.started(t, 3)
-	m, err := f.store.ClaimImport(ctx, time.Minute)
+	m, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	rows := []model.ImportRow{{Number: 1, Outcome: model.RowAssigned}, {Number: 2, Outcome: model.RowFailed, Error: []byte("x")}}
 	require.NoError(t, f.store.RecordRows(ctx, m, rows))
@@ -226,14 +226,17 @@ func testImportRecordAgain(t *testing.T, f *fixture) {
 func testImportClaims(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	id := f.started(t, 2)
-	first, err := f.store.ClaimImport(ctx, time.Minute)
+	first, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
-	none, err := f.other.ClaimImport(ctx, time.Minute)
+	none, err := f.other.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	require.Nil(t, none, "somebody works on it")
 
-	_, err = f.store.RenewImport(ctx, first, 0, 1) // a claim that is over at once
+	_, err = f.store.RenewImport(ctx, first, -time.Hour, 1) // a claim that is long over
 	require.NoError(t, err)
+	none, err = f.other.ClaimImport(ctx, time.Minute, time.Minute)
+	require.NoError(t, err)
+	require.Nil(t, none, "a look at the last minute does not find it")
 	second := f.eventuallyClaim(t)
 	require.Equal(t, id, second.ID)
 	require.Equal(t, 1, second.BegunRow)
@@ -250,7 +253,7 @@ func testImportClaims(t *testing.T, f *fixture) {
 	require.Equal(t, second.Claim, f.getImport(t, id).Claim)
 
 	require.NoError(t, f.other.ReleaseImport(ctx, second))
-	third, err := f.store.ClaimImport(ctx, time.Minute)
+	third, err := f.store.ClaimImport(ctx, 0, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, id, third.ID, "given back, it is handed out at once")
 }
@@ -258,7 +261,7 @@ func testImportClaims(t *testing.T, f *fixture) {
 func (f *fixture) eventuallyClaim(t *testing.T) (m *model.Import) {
 	t.Helper()
 	testkit.Eventually(t, 10*time.Second, func() (err error) {
-		if m, err = f.other.ClaimImport(t.Context(), time.Minute); err == nil && m == nil {
+		if m, err = f.other.ClaimImport(t.Context(), 0, time.Minute); err == nil && m == nil {
 			err = fmt.Errorf("nothing to claim")
 		}
 		return err
@@ -279,7 +282,7 @@ func testImportClaimsAtOnce(t *testing.T, f *fixture) {
 		all.Go(func() {
 			s := []store.Store{f.store, f.other}[i%2]
 			for range 3 {
-				m, err := s.ClaimImport(t.Context(), time.Minute)
+				m, err := s.ClaimImport(t.Context(), 0, time.Minute)
 				if err != nil {
 					failed.Add(1)
 					return
@@ -306,7 +309,7 @@ func testImportClaimsAtOnce(t *testing.T, f *fixture) {
 
 func (f *fixture) mayClaim(t *testing.T) *model.Import {
 	t.Helper()
-	m, err := f.store.ClaimImport(t.Context(), time.Minute)
+	m, err := f.store.ClaimImport(t.Context(), 0, time.Minute)
 	require.NoError(t, err)
 	return m
 }
