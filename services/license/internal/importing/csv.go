@@ -13,6 +13,7 @@ import (
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/sheet"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
@@ -208,7 +209,7 @@ func (r *reader) row(cells []string, line int) model.ImportRow {
 			break
 		}
 		if into := cell(&row.Cells, r.header[i]); into != nil {
-			*into = strings.Clone(strings.TrimSpace(text))
+			*into = strings.Clone(sheet.Unguard(strings.TrimSpace(text)))
 		}
 	}
 	var err error

@@ -1,9 +1,7 @@
 package importing
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,49 +10,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/sheet"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
-const (
-	// exportPage is how many records are read at a time.
-	exportPage = 1000
-	// exportPiece is how large a piece of a file becomes before it is sent, in bytes.
-	exportPiece = 256 << 10
-)
-
-// pieces writes CSV and sends it piece by piece, each of whole lines.
-type pieces struct {
-	buf  bytes.Buffer
-	csv  *csv.Writer
-	send func(piece []byte) error
-}
-
-func newPieces(send func(piece []byte) error) *pieces {
-	p := &pieces{send: send}
-	p.csv = csv.NewWriter(&p.buf)
-	return p
-}
-
-func (p *pieces) write(cells []string) error {
-	if err := p.csv.Write(cells); err != nil {
-		return err
-	}
-	if p.csv.Flush(); p.buf.Len() < exportPiece {
-		return p.csv.Error()
-	}
-	return p.flush()
-}
-
-// flush sends what is not sent yet. The piece belongs to whoever gets it.
-func (p *pieces) flush() error {
-	if p.buf.Len() == 0 {
-		return nil
-	}
-	piece := bytes.Clone(p.buf.Bytes())
-	p.buf.Reset()
-	return p.send(piece)
-}
+// exportPage is how many records are read at a time.
+const exportPage = 1000
 
 // ExportPhoneUsers hands all active phone users of an account to send as a CSV file that can be imported again and then changes
 // nothing. Refused with NOT_FOUND.
@@ -70,8 +32,8 @@ func (im *Importer) ExportPhoneUsers(ctx context.Context, account uuid.UUID, sen
 	if err != nil {
 		return err
 	}
-	out := newPieces(send)
-	if err := out.write(columns); err != nil {
+	out := sheet.NewWriter(send)
+	if err := out.Write(columns); err != nil {
 		return err
 	}
 	q := store.PhoneUserQuery{States: []model.State{model.StateActive}, Order: store.ByDisplayName, Limit: exportPage}
@@ -81,12 +43,12 @@ func (im *Importer) ExportPhoneUsers(ctx context.Context, account uuid.UUID, sen
 			return err
 		}
 		for i := range page {
-			if err := out.write(exportCells(&page[i], sites, packages)); err != nil {
+			if err := out.Write(exportCells(&page[i], sites, packages)); err != nil {
 				return err
 			}
 		}
 		if len(page) < exportPage {
-			return out.flush()
+			return out.Flush()
 		}
 		after := store.PhoneUserAfter(&page[exportPage-1], q.Order)
 		q.After = &after
@@ -138,8 +100,8 @@ func plain(name, resource string) string {
 // ExportRows hands the rows of an import to send as a CSV file with their outcomes. outcome is the only one wanted, where only
 // is set.
 func (im *Importer) ExportRows(ctx context.Context, id uuid.UUID, outcome model.ImportOutcome, only bool, send func(piece []byte) error) error {
-	out := newPieces(send)
-	if err := out.write(append(columns[:len(columns):len(columns)], resultColumns...)); err != nil {
+	out := sheet.NewWriter(send)
+	if err := out.Write(append(columns[:len(columns):len(columns)], resultColumns...)); err != nil {
 		return err
 	}
 	q := store.ImportRowQuery{Outcome: outcome, OnlyOutcome: only, Limit: exportPage}
@@ -149,12 +111,12 @@ func (im *Importer) ExportRows(ctx context.Context, id uuid.UUID, outcome model.
 			return err
 		}
 		for i := range page {
-			if err := out.write(append(cellsOf(&page[i].Cells), resultCells(&page[i])...)); err != nil {
+			if err := out.Write(append(cellsOf(&page[i].Cells), resultCells(&page[i])...)); err != nil {
 				return err
 			}
 		}
 		if len(page) < exportPage {
-			return out.flush()
+			return out.Flush()
 		}
 		q.After = page[exportPage-1].Number
 	}

@@ -39,11 +39,13 @@ type AllocationServiceClient interface {
 	// Gives each owner an extension number: the wished one, or the lowest free one of the site's ranges that this replica knows of.
 	// An owner that has one (or whose one is held) keeps it whatever it wishes.
 	//
-	// Refused with EXTENSION_RANGE_EXHAUSTED, and for wishes with EXTENSION_IN_USE, EXTENSION_RESERVED, EXTENSION_OUT_OF_RANGE,
-	// EXTENSION_INVALID; `allocations[i]` names the offending ones.
+	// Refused with NOT_FOUND (the site's name is none), FIELD_INVALID (an owner is no phone user of the account; names
+	// `allocations[i].owner`), DUPLICATE_IN_BATCH (an owner, or a wish, is there twice), EXTENSION_RANGE_EXHAUSTED, and for wishes with
+	// EXTENSION_IN_USE, EXTENSION_RESERVED, EXTENSION_OUT_OF_RANGE, EXTENSION_INVALID; `allocations[i]` names the offending ones.
 	AllocateExtensions(ctx context.Context, in *AllocateExtensionsRequest, opts ...grpc.CallOption) (*AllocateExtensionsResponse, error)
 	// Gives an owner another number in place of the present one, in one transaction: the old one is freed, the new one taken.
-	// Repeating it after it took effect answers the same. Refused as AllocateExtensions.
+	// Repeating it after it took effect answers the same. Refused as AllocateExtensions, naming `owner` or `number`, and with
+	// FIELD_INVALID for a quarantine that is negative or longer than ten years.
 	SwapExtension(ctx context.Context, in *SwapExtensionRequest, opts ...grpc.CallOption) (*SwapExtensionResponse, error)
 	// Takes the extensions of owners back, free at once or after the quarantine. Owners without one are left alone.
 	ReleaseExtensions(ctx context.Context, in *ReleaseExtensionsRequest, opts ...grpc.CallOption) (*ReleaseExtensionsResponse, error)
@@ -124,11 +126,13 @@ type AllocationServiceServer interface {
 	// Gives each owner an extension number: the wished one, or the lowest free one of the site's ranges that this replica knows of.
 	// An owner that has one (or whose one is held) keeps it whatever it wishes.
 	//
-	// Refused with EXTENSION_RANGE_EXHAUSTED, and for wishes with EXTENSION_IN_USE, EXTENSION_RESERVED, EXTENSION_OUT_OF_RANGE,
-	// EXTENSION_INVALID; `allocations[i]` names the offending ones.
+	// Refused with NOT_FOUND (the site's name is none), FIELD_INVALID (an owner is no phone user of the account; names
+	// `allocations[i].owner`), DUPLICATE_IN_BATCH (an owner, or a wish, is there twice), EXTENSION_RANGE_EXHAUSTED, and for wishes with
+	// EXTENSION_IN_USE, EXTENSION_RESERVED, EXTENSION_OUT_OF_RANGE, EXTENSION_INVALID; `allocations[i]` names the offending ones.
 	AllocateExtensions(context.Context, *AllocateExtensionsRequest) (*AllocateExtensionsResponse, error)
 	// Gives an owner another number in place of the present one, in one transaction: the old one is freed, the new one taken.
-	// Repeating it after it took effect answers the same. Refused as AllocateExtensions.
+	// Repeating it after it took effect answers the same. Refused as AllocateExtensions, naming `owner` or `number`, and with
+	// FIELD_INVALID for a quarantine that is negative or longer than ten years.
 	SwapExtension(context.Context, *SwapExtensionRequest) (*SwapExtensionResponse, error)
 	// Takes the extensions of owners back, free at once or after the quarantine. Owners without one are left alone.
 	ReleaseExtensions(context.Context, *ReleaseExtensionsRequest) (*ReleaseExtensionsResponse, error)

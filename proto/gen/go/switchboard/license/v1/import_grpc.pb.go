@@ -43,7 +43,8 @@ type ImportServiceClient interface {
 	// name or resource name; exactly one of the two filled per row), `site` (display name, site code or resource name), `package`
 	// (display name or resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by
 	// ";": all those to have, others are given up). An empty cell leaves a thing alone, "-" clears it: the package with all direct
-	// numbers, the direct numbers, or with `template` the settings, which become the defaults. The columns that a result file has in
+	// numbers, the direct numbers, or with `template` the settings, which become the defaults. An apostrophe before what a spreadsheet
+	// would take for a formula, as exports put it there, is not part of the cell. The columns that a result file has in
 	// addition (see ExportImportRows) are skipped, so that one can be corrected and imported again.
 	//
 	// Rows are carried out independently of each other, a row that changes several things of a phone user in the order site,
@@ -58,7 +59,8 @@ type ImportServiceClient interface {
 	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.
 	ImportPhoneUsers(ctx context.Context, in *ImportPhoneUsersRequest, opts ...grpc.CallOption) (*longrunningpb.Operation, error)
 	// Exports all active phone users as a file that can be imported again, unchanged, and then changes nothing: the columns of
-	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. Streams; refused with NOT_FOUND (account).
+	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. A cell that a spreadsheet would take for a
+	// formula has an apostrophe in front, which an import takes away; direct numbers keep their "+". Streams; refused with NOT_FOUND (account).
 	ExportPhoneUsers(ctx context.Context, in *ExportPhoneUsersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 	// Reads an operation. Only for callers of its account. Operations that ended are kept for 30 days. Refused with NOT_FOUND,
 	// PERMISSION_DENIED.
@@ -72,7 +74,7 @@ type ImportServiceClient interface {
 	WatchOperation(ctx context.Context, in *WatchOperationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[longrunningpb.Operation], error)
 	// Lists the outcome of an import's rows, by row number. Refused with NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListImportRows(ctx context.Context, in *ListImportRowsRequest, opts ...grpc.CallOption) (*ListImportRowsResponse, error)
-	// Exports the rows of an import as a result file: the cells as they were, and the columns `outcome`, `reason` (of the error),
+	// Exports the rows of an import as a result file: the cells as they were (see ExportPhoneUsers for formulas), and the columns `outcome`, `reason` (of the error),
 	// `message` and `warnings`, as text/csv in UTF-8. Refused with NOT_FOUND, PERMISSION_DENIED.
 	ExportImportRows(ctx context.Context, in *ExportImportRowsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
@@ -195,7 +197,8 @@ type ImportServiceServer interface {
 	// name or resource name; exactly one of the two filled per row), `site` (display name, site code or resource name), `package`
 	// (display name or resource name), `template` (likewise), `extension` (a wished number), `phone_numbers` (E.164, separated by
 	// ";": all those to have, others are given up). An empty cell leaves a thing alone, "-" clears it: the package with all direct
-	// numbers, the direct numbers, or with `template` the settings, which become the defaults. The columns that a result file has in
+	// numbers, the direct numbers, or with `template` the settings, which become the defaults. An apostrophe before what a spreadsheet
+	// would take for a formula, as exports put it there, is not part of the cell. The columns that a result file has in
 	// addition (see ExportImportRows) are skipped, so that one can be corrected and imported again.
 	//
 	// Rows are carried out independently of each other, a row that changes several things of a phone user in the order site,
@@ -210,7 +213,8 @@ type ImportServiceServer interface {
 	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.
 	ImportPhoneUsers(context.Context, *ImportPhoneUsersRequest) (*longrunningpb.Operation, error)
 	// Exports all active phone users as a file that can be imported again, unchanged, and then changes nothing: the columns of
-	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. Streams; refused with NOT_FOUND (account).
+	// ImportPhoneUsers (`template` is always empty), by display name, as text/csv in UTF-8. A cell that a spreadsheet would take for a
+	// formula has an apostrophe in front, which an import takes away; direct numbers keep their "+". Streams; refused with NOT_FOUND (account).
 	ExportPhoneUsers(*ExportPhoneUsersRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	// Reads an operation. Only for callers of its account. Operations that ended are kept for 30 days. Refused with NOT_FOUND,
 	// PERMISSION_DENIED.
@@ -224,7 +228,7 @@ type ImportServiceServer interface {
 	WatchOperation(*WatchOperationRequest, grpc.ServerStreamingServer[longrunningpb.Operation]) error
 	// Lists the outcome of an import's rows, by row number. Refused with NOT_FOUND, PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListImportRows(context.Context, *ListImportRowsRequest) (*ListImportRowsResponse, error)
-	// Exports the rows of an import as a result file: the cells as they were, and the columns `outcome`, `reason` (of the error),
+	// Exports the rows of an import as a result file: the cells as they were (see ExportPhoneUsers for formulas), and the columns `outcome`, `reason` (of the error),
 	// `message` and `warnings`, as text/csv in UTF-8. Refused with NOT_FOUND, PERMISSION_DENIED.
 	ExportImportRows(*ExportImportRowsRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedImportServiceServer()

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	structpb "google.golang.org/protobuf/types/known/structpb"
@@ -395,11 +396,66 @@ func (x *ListLogEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ExportLogEntriesRequest asks for the log as a file.
+type ExportLogEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// As in ListLogEntriesRequest; empty for all entries.
+	Filter        string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportLogEntriesRequest) Reset() {
+	*x = ExportLogEntriesRequest{}
+	mi := &file_switchboard_license_v1_log_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportLogEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportLogEntriesRequest) ProtoMessage() {}
+
+func (x *ExportLogEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_license_v1_log_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportLogEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ExportLogEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_license_v1_log_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExportLogEntriesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ExportLogEntriesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 var File_switchboard_license_v1_log_proto protoreflect.FileDescriptor
 
 const file_switchboard_license_v1_log_proto_rawDesc = "" +
 	"\n" +
-	" switchboard/license/v1/log.proto\x12\x16switchboard.license.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"switchboard/common/v1/access.proto\"\xd2\x05\n" +
+	" switchboard/license/v1/log.proto\x12\x16switchboard.license.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"switchboard/common/v1/access.proto\"\xd2\x05\n" +
 	"\bLogEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
 	"\x04kind\x18\x02 \x01(\x0e2%.switchboard.license.v1.LogEntry.KindR\x04kind\x12\x1d\n" +
@@ -445,9 +501,14 @@ const file_switchboard_license_v1_log_proto_rawDesc = "" +
 	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\"|\n" +
 	"\x16ListLogEntriesResponse\x12:\n" +
 	"\aentries\x18\x01 \x03(\v2 .switchboard.license.v1.LogEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbc\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n" +
+	"\x17ExportLogEntriesRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18dR\x06parent\x12 \n" +
+	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter2\xd8\x02\n" +
 	"\x11AccountLogService\x12\xa6\x01\n" +
-	"\x0eListLogEntries\x12-.switchboard.license.v1.ListLogEntriesRequest\x1a..switchboard.license.v1.ListLogEntriesResponse\"5\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{parent=accounts/*}/logBXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
+	"\x0eListLogEntries\x12-.switchboard.license.v1.ListLogEntriesRequest\x1a..switchboard.license.v1.ListLogEntriesResponse\"5\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{parent=accounts/*}/log\x12\x99\x01\n" +
+	"\x10ExportLogEntries\x12/.switchboard.license.v1.ExportLogEntriesRequest\x1a\x14.google.api.HttpBody\"<\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=accounts/*}/log:export0\x01BXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
 
 var (
 	file_switchboard_license_v1_log_proto_rawDescOnce sync.Once
@@ -462,25 +523,29 @@ func file_switchboard_license_v1_log_proto_rawDescGZIP() []byte {
 }
 
 var file_switchboard_license_v1_log_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_switchboard_license_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_switchboard_license_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_switchboard_license_v1_log_proto_goTypes = []any{
-	(LogEntry_Kind)(0),             // 0: switchboard.license.v1.LogEntry.Kind
-	(*LogEntry)(nil),               // 1: switchboard.license.v1.LogEntry
-	(*ListLogEntriesRequest)(nil),  // 2: switchboard.license.v1.ListLogEntriesRequest
-	(*ListLogEntriesResponse)(nil), // 3: switchboard.license.v1.ListLogEntriesResponse
-	(*timestamppb.Timestamp)(nil),  // 4: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),        // 5: google.protobuf.Struct
+	(LogEntry_Kind)(0),              // 0: switchboard.license.v1.LogEntry.Kind
+	(*LogEntry)(nil),                // 1: switchboard.license.v1.LogEntry
+	(*ListLogEntriesRequest)(nil),   // 2: switchboard.license.v1.ListLogEntriesRequest
+	(*ListLogEntriesResponse)(nil),  // 3: switchboard.license.v1.ListLogEntriesResponse
+	(*ExportLogEntriesRequest)(nil), // 4: switchboard.license.v1.ExportLogEntriesRequest
+	(*timestamppb.Timestamp)(nil),   // 5: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),         // 6: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),       // 7: google.api.HttpBody
 }
 var file_switchboard_license_v1_log_proto_depIdxs = []int32{
 	0, // 0: switchboard.license.v1.LogEntry.kind:type_name -> switchboard.license.v1.LogEntry.Kind
-	4, // 1: switchboard.license.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
-	5, // 2: switchboard.license.v1.LogEntry.before:type_name -> google.protobuf.Struct
-	5, // 3: switchboard.license.v1.LogEntry.after:type_name -> google.protobuf.Struct
+	5, // 1: switchboard.license.v1.LogEntry.time:type_name -> google.protobuf.Timestamp
+	6, // 2: switchboard.license.v1.LogEntry.before:type_name -> google.protobuf.Struct
+	6, // 3: switchboard.license.v1.LogEntry.after:type_name -> google.protobuf.Struct
 	1, // 4: switchboard.license.v1.ListLogEntriesResponse.entries:type_name -> switchboard.license.v1.LogEntry
 	2, // 5: switchboard.license.v1.AccountLogService.ListLogEntries:input_type -> switchboard.license.v1.ListLogEntriesRequest
-	3, // 6: switchboard.license.v1.AccountLogService.ListLogEntries:output_type -> switchboard.license.v1.ListLogEntriesResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
+	4, // 6: switchboard.license.v1.AccountLogService.ExportLogEntries:input_type -> switchboard.license.v1.ExportLogEntriesRequest
+	3, // 7: switchboard.license.v1.AccountLogService.ListLogEntries:output_type -> switchboard.license.v1.ListLogEntriesResponse
+	7, // 8: switchboard.license.v1.AccountLogService.ExportLogEntries:output_type -> google.api.HttpBody
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
 	5, // [5:5] is the sub-list for extension type_name
 	5, // [5:5] is the sub-list for extension extendee
 	0, // [0:5] is the sub-list for field type_name
@@ -497,7 +562,7 @@ func file_switchboard_license_v1_log_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_license_v1_log_proto_rawDesc), len(file_switchboard_license_v1_log_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -8,6 +8,7 @@ package licensev1
 
 import (
 	context "context"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
@@ -19,7 +20,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccountLogService_ListLogEntries_FullMethodName = "/switchboard.license.v1.AccountLogService/ListLogEntries"
+	AccountLogService_ListLogEntries_FullMethodName   = "/switchboard.license.v1.AccountLogService/ListLogEntries"
+	AccountLogService_ExportLogEntries_FullMethodName = "/switchboard.license.v1.AccountLogService/ExportLogEntries"
 )
 
 // AccountLogServiceClient is the client API for AccountLogService service.
@@ -30,6 +32,11 @@ const (
 type AccountLogServiceClient interface {
 	// Lists log entries, newest first. Refused with PERMISSION_DENIED, FILTER_INVALID, PAGE_TOKEN_INVALID.
 	ListLogEntries(ctx context.Context, in *ListLogEntriesRequest, opts ...grpc.CallOption) (*ListLogEntriesResponse, error)
+	// Exports the log, newest first, as text/csv in UTF-8 with the columns `time` (RFC 3339, UTC), `kind`, `actor`, `request_id`,
+	// `phone_user`, `assignee`, `display_name`, `before`, `after` (both JSON objects, empty where there is nothing) and `name`.
+	// A cell that a spreadsheet would take for a formula has an apostrophe in front. Streams: entries that are written meanwhile
+	// may be missing, none is there twice. Refused with PERMISSION_DENIED, FILTER_INVALID.
+	ExportLogEntries(ctx context.Context, in *ExportLogEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 }
 
 type accountLogServiceClient struct {
@@ -50,6 +57,25 @@ func (c *accountLogServiceClient) ListLogEntries(ctx context.Context, in *ListLo
 	return out, nil
 }
 
+func (c *accountLogServiceClient) ExportLogEntries(ctx context.Context, in *ExportLogEntriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AccountLogService_ServiceDesc.Streams[0], AccountLogService_ExportLogEntries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportLogEntriesRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccountLogService_ExportLogEntriesClient = grpc.ServerStreamingClient[httpbody.HttpBody]
+
 // AccountLogServiceServer is the server API for AccountLogService service.
 // All implementations must embed UnimplementedAccountLogServiceServer
 // for forward compatibility.
@@ -58,6 +84,11 @@ func (c *accountLogServiceClient) ListLogEntries(ctx context.Context, in *ListLo
 type AccountLogServiceServer interface {
 	// Lists log entries, newest first. Refused with PERMISSION_DENIED, FILTER_INVALID, PAGE_TOKEN_INVALID.
 	ListLogEntries(context.Context, *ListLogEntriesRequest) (*ListLogEntriesResponse, error)
+	// Exports the log, newest first, as text/csv in UTF-8 with the columns `time` (RFC 3339, UTC), `kind`, `actor`, `request_id`,
+	// `phone_user`, `assignee`, `display_name`, `before`, `after` (both JSON objects, empty where there is nothing) and `name`.
+	// A cell that a spreadsheet would take for a formula has an apostrophe in front. Streams: entries that are written meanwhile
+	// may be missing, none is there twice. Refused with PERMISSION_DENIED, FILTER_INVALID.
+	ExportLogEntries(*ExportLogEntriesRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	mustEmbedUnimplementedAccountLogServiceServer()
 }
 
@@ -70,6 +101,9 @@ type UnimplementedAccountLogServiceServer struct{}
 
 func (UnimplementedAccountLogServiceServer) ListLogEntries(context.Context, *ListLogEntriesRequest) (*ListLogEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLogEntries not implemented")
+}
+func (UnimplementedAccountLogServiceServer) ExportLogEntries(*ExportLogEntriesRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method ExportLogEntries not implemented")
 }
 func (UnimplementedAccountLogServiceServer) mustEmbedUnimplementedAccountLogServiceServer() {}
 func (UnimplementedAccountLogServiceServer) testEmbeddedByValue()                           {}
@@ -110,6 +144,17 @@ func _AccountLogService_ListLogEntries_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountLogService_ExportLogEntries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportLogEntriesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AccountLogServiceServer).ExportLogEntries(m, &grpc.GenericServerStream[ExportLogEntriesRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccountLogService_ExportLogEntriesServer = grpc.ServerStreamingServer[httpbody.HttpBody]
+
 // AccountLogService_ServiceDesc is the grpc.ServiceDesc for AccountLogService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +167,12 @@ var AccountLogService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccountLogService_ListLogEntries_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportLogEntries",
+			Handler:       _AccountLogService_ExportLogEntries_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "switchboard/license/v1/log.proto",
 }

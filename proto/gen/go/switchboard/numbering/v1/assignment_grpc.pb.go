@@ -39,11 +39,14 @@ const (
 type AssignmentServiceClient interface {
 	// Gives every owner the package, in place of the one held, and adds the direct numbers asked for.
 	//
-	// Refused with NOT_FOUND (package; a number of no account's is NUMBER_NOT_AVAILABLE), PACKAGE_INACTIVE,
-	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE; `assignments[i]` names the offending ones.
+	// Refused with NOT_FOUND (package, or an owner that is no phone user of the account; a number of no account's is
+	// NUMBER_NOT_AVAILABLE), DUPLICATE_IN_BATCH (an owner is there twice, or two ask for one number), PACKAGE_INACTIVE,
+	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE, LIMIT_REACHED (more than 100 numbers for an owner, those held
+	// included); `assignments[i]` names the offending ones.
 	AssignPackages(ctx context.Context, in *AssignPackagesRequest, opts ...grpc.CallOption) (*AssignPackagesResponse, error)
-	// Gives direct numbers to an owner that holds a package.
-	// Refused with PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE; `phone_numbers[i]` names the offending ones.
+	// Gives direct numbers to an owner that holds a package. One that is named twice counts once.
+	// Refused with NOT_FOUND (the owner is no phone user of the account), PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
+	// LIMIT_REACHED (more than 100 numbers, those held included); `phone_numbers[i]` names the offending ones.
 	AssignNumbers(ctx context.Context, in *AssignNumbersRequest, opts ...grpc.CallOption) (*AssignNumbersResponse, error)
 	// Takes direct numbers from an owner. Numbers that it does not hold are left alone.
 	UnassignNumbers(ctx context.Context, in *UnassignNumbersRequest, opts ...grpc.CallOption) (*UnassignNumbersResponse, error)
@@ -136,11 +139,14 @@ func (c *assignmentServiceClient) BatchGetAssignments(ctx context.Context, in *B
 type AssignmentServiceServer interface {
 	// Gives every owner the package, in place of the one held, and adds the direct numbers asked for.
 	//
-	// Refused with NOT_FOUND (package; a number of no account's is NUMBER_NOT_AVAILABLE), PACKAGE_INACTIVE,
-	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE; `assignments[i]` names the offending ones.
+	// Refused with NOT_FOUND (package, or an owner that is no phone user of the account; a number of no account's is
+	// NUMBER_NOT_AVAILABLE), DUPLICATE_IN_BATCH (an owner is there twice, or two ask for one number), PACKAGE_INACTIVE,
+	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE, LIMIT_REACHED (more than 100 numbers for an owner, those held
+	// included); `assignments[i]` names the offending ones.
 	AssignPackages(context.Context, *AssignPackagesRequest) (*AssignPackagesResponse, error)
-	// Gives direct numbers to an owner that holds a package.
-	// Refused with PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE; `phone_numbers[i]` names the offending ones.
+	// Gives direct numbers to an owner that holds a package. One that is named twice counts once.
+	// Refused with NOT_FOUND (the owner is no phone user of the account), PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
+	// LIMIT_REACHED (more than 100 numbers, those held included); `phone_numbers[i]` names the offending ones.
 	AssignNumbers(context.Context, *AssignNumbersRequest) (*AssignNumbersResponse, error)
 	// Takes direct numbers from an owner. Numbers that it does not hold are left alone.
 	UnassignNumbers(context.Context, *UnassignNumbersRequest) (*UnassignNumbersResponse, error)
