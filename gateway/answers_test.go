@@ -107,6 +107,29 @@ func withReason(t *testing.T, st *status.Status) error {
 	return status.FromProto(full).Err()
 }
 
+// Services name fields as in the proto files, and callers of JSON get the names that they wrote.
+func TestAnswers_FieldsAsInJSON(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.fake.err = errs.New(commonv1.Reason_FIELD_INVALID, "phone_user.extension_number: has letters").With("k", "v").
+		Violation("phone_user.extension_number", "has letters").Violation("update_mask", "names no field").RetryAfter(time.Second).GRPCStatus().Err()
+	got := b.do(t, "PATCH", "/v1/accounts/a/phoneUsers/p", `{"extensionNumber":"x"}`)
+	require.Equal(t, 400, got.code)
+	r := got.refused(t)
+	require.Equal(t, "FIELD_INVALID", r.reason(t))
+	require.Equal(t, []string{"extensionNumber", "updateMask"}, r.fields(t))
+	require.Equal(t, "extensionNumber: has letters", r.Message)
+	require.Equal(t, "1", got.header.Get("Retry-After"))
+	require.Equal(t, map[string]any{"k": "v"}, r.detail(t, "ErrorInfo")["metadata"])
+	require.Len(t, r.Details, 3)
+
+	b.fake.watch = func(licensev1.ImportService_WatchOperationServer) error {
+		return errs.New(commonv1.Reason_FIELD_INVALID, "no").Violation("name", "is none").GRPCStatus().Err()
+	}
+	got = b.do(t, "GET", "/v1/operations/o:watch", "")
+	require.Equal(t, []string{"name"}, got.refused(t).fields(t))
+}
+
 func TestAnswers_ServiceAway(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -21,11 +21,11 @@ func TestSeed42_TwoLicencesOfOnePersonAreNotRestoredTogether(t *testing.T) {
 		tn.trash(second)
 		for _, preview := range []bool{true, false} {
 			err := tn.try("/phoneUsers:batchRestore", map[string]any{"phoneUsers": []string{first.Name, second.Name}, "validateOnly": preview})
-			tn.refused(err, "ALREADY_LICENSED", "phone_users[1]")
+			tn.refused(err, "ALREADY_LICENSED", "phoneUsers[1]")
 		}
 		require.Zero(t, tn.accountNow().LicensesAssigned)
 		tn.restore(map[string]any{"phoneUsers": []string{second.Name}})
-		tn.refused(tn.tryRestore(first), "ALREADY_LICENSED", "phone_users[0]")
+		tn.refused(tn.tryRestore(first), "ALREADY_LICENSED", "phoneUsers[0]")
 	})
 }
 

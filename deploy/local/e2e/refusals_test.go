@@ -121,7 +121,7 @@ func TestRefusedByTheGateway(t *testing.T) {
 				tn.refused(tn.admin.Post(t.Context(), path, []byte(body), nil), "BODY_INVALID")
 			}
 			err := tn.admin.Post(t.Context(), path, []byte(`{"requestId":"`+strings.Repeat("x", 200)+`"}`), nil)
-			tn.refused(err, "FIELD_INVALID", "request_id")
+			tn.refused(err, "FIELD_INVALID", "requestId")
 
 			answer, err := tn.admin.Raw(t.Context(), http.MethodGet, "/v1/no/such/route", nil, nil)
 			require.NoError(t, err)

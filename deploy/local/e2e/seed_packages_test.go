@@ -79,7 +79,7 @@ func TestSeed17_APackageNeedsALicence(t *testing.T) {
 		require.Equal(t, pkg, tn.call(active.Name, "assignPackage", map[string]any{"package": pkg}).Package)
 		tn.withoutLicence(func(name, reason string) {
 			tn.refused(tn.tryOn(name, "assignPackage", map[string]any{"package": pkg}), reason)
-			tn.refused(tn.try("/phoneUsers:batchAssignPackage", map[string]any{"phoneUsers": []string{active.Name, name}, "package": pkg}), reason, "phone_users[1]")
+			tn.refused(tn.try("/phoneUsers:batchAssignPackage", map[string]any{"phoneUsers": []string{active.Name, name}, "package": pkg}), reason, "phoneUsers[1]")
 		})
 	})
 }

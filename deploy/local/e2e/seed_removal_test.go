@@ -79,7 +79,7 @@ func TestSeed29_RemovalCanBeLookedAtFirst(t *testing.T) {
 		require.Equal(t, preview, tn.remove(two...), "what was announced is what went")
 
 		tn.refused(tn.try("/phoneUsers:batchRemove", map[string]any{"phoneUsers": names(two), "validateOnly": true}), "NOT_FOUND",
-			"phone_users[0]", "phone_users[1]")
+			"phoneUsers[0]", "phoneUsers[1]")
 	})
 }
 

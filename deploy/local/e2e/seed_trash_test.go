@@ -84,7 +84,7 @@ func TestSeed33_WithTheTrashOnRemovalGoesThroughIt(t *testing.T) {
 		tn := newTenant(t, s, 5).withTrash()
 		two := tn.assign(tn.userNames(2)...)
 		tn.unchanged(func() {
-			tn.refused(tn.try("/phoneUsers:batchRemove", map[string]any{"phoneUsers": names(two)}), "TRASH_REQUIRED", "phone_users[0]", "phone_users[1]")
+			tn.refused(tn.try("/phoneUsers:batchRemove", map[string]any{"phoneUsers": names(two)}), "TRASH_REQUIRED", "phoneUsers[0]", "phoneUsers[1]")
 		})
 		tn.trash(two...)
 		tn.remove(two...)
@@ -108,7 +108,7 @@ func TestSeed34_WithoutTheTrashNothingIsTrashed(t *testing.T) {
 		room := tn.assign(tn.room("Boardroom"))[0]
 		tn.unchanged(func() {
 			err := tn.try("/phoneUsers:batchTrash", map[string]any{"phoneUsers": []string{u.Name, room.Name}})
-			tn.refused(err, "NOT_TRASHABLE", "phone_users[1]")
+			tn.refused(err, "NOT_TRASHABLE", "phoneUsers[1]")
 		})
 		tn.remove(room) // a room is removed directly
 		require.Len(t, tn.phoneUsers(), 1)
@@ -143,7 +143,7 @@ func TestSeed35_RestorableForThirtyDays(t *testing.T) {
 		}
 		again, _ := tn.restore(map[string]any{"phoneUsers": names(two), "requestId": "back"})
 		require.Equal(t, back, again)
-		tn.refused(tn.tryRestore(two...), "NOT_DELETED", "phone_users[0]", "phone_users[1]")
+		tn.refused(tn.tryRestore(two...), "NOT_DELETED", "phoneUsers[0]", "phoneUsers[1]")
 		tn.addUp()
 	})
 }
@@ -242,8 +242,8 @@ func TestSeed42_APersonLicensedMeanwhileIsNotRestored(t *testing.T) {
 		u := tn.one()
 		tn.trash(u)
 		tn.assign(u.Assignee)
-		tn.refused(tn.try("/phoneUsers:batchRestore", map[string]any{"phoneUsers": []string{u.Name}, "validateOnly": true}), "ALREADY_LICENSED", "phone_users[0]")
-		tn.refused(tn.tryRestore(u), "ALREADY_LICENSED", "phone_users[0]")
+		tn.refused(tn.try("/phoneUsers:batchRestore", map[string]any{"phoneUsers": []string{u.Name}, "validateOnly": true}), "ALREADY_LICENSED", "phoneUsers[0]")
+		tn.refused(tn.tryRestore(u), "ALREADY_LICENSED", "phoneUsers[0]")
 		require.Equal(t, "TRASHED", tn.get(u.Name).State)
 	})
 }

@@ -37,7 +37,7 @@ func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w h
 	if errors.As(err, &override) && errors.As(override.Err, &malformed) {
 		err = badPath()
 	}
-	httperr.Write(w, r, err)
+	httperr.Write(w, r, routeOf(r.Context()).inJSON(r.Context(), err))
 }
 
 func badPath() error {
@@ -115,6 +115,7 @@ func writeStreamError(ctx context.Context, err error) *status.Status {
 	if s.draining() {
 		err = errs.New(commonv1.Reason_UNAVAILABLE, "the gateway is stopping; follow again").Wrap(err)
 	}
+	err = routeOf(s.request.Context()).inJSON(ctx, err)
 	switch {
 	case !s.begun:
 		httperr.Write(s, s.request, err)

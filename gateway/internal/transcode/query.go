@@ -98,8 +98,9 @@ func (r *route) checkPath(message proto.Message, pathParams map[string]string) e
 			}
 		}
 		if got := textAt(message.ProtoReflect(), inBody); got != "" && got != pathParams[path] {
-			return errs.New(commonv1.Reason_FIELD_INVALID, "%s in the body is not that of the path", inBody).
-				Violation(inBody, "is "+quoted(got)+", but the path says "+quoted(pathParams[path]))
+			field := jsonPath(r.body.Descriptor(), inBody)
+			return errs.New(commonv1.Reason_FIELD_INVALID, "%s in the body is not that of the path", field).
+				Violation(field, "is "+quoted(got)+", but the path says "+quoted(pathParams[path]))
 		}
 	}
 	return nil

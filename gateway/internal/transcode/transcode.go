@@ -175,8 +175,9 @@ func (h *Handler) forward(next runtime.HandlerFunc, w http.ResponseWriter, r *ht
 	if route.stream() {
 		limit = h.limits.Stream
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), routeKey{}, route), limit)
 	defer cancel()
+	r = r.WithContext(ctx)
 	if route.stream() {
 		defer context.AfterFunc(h.drain, cancel)()
 		s := &stream{ResponseWriter: w, request: r, drain: h.drain, deadline: h.limits.Write}
