@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -13,7 +14,9 @@ import (
 // Config is how the gateway listens and within which bounds it works.
 type Config struct {
 	HTTP HTTPConfig `koanf:"http"`
-	// The services behind. The gateway shows them the token of its caller, so it needs none of its own.
+	// TLS is who the gateway is towards the services behind. It has no rights of its own there: what counts is the token of its caller.
+	TLS mtls.Config `koanf:"tls"`
+	// The services behind.
 	License      server.ClientConfig `koanf:"license"`
 	Extension    server.ClientConfig `koanf:"extension"`
 	Numbering    server.ClientConfig `koanf:"numbering"`
@@ -28,9 +31,11 @@ type HTTPConfig struct {
 	Addr string `koanf:"addr"`
 	// OpsAddr is where metrics, health and debugging are served, host:port. Keep it away from callers.
 	OpsAddr string `koanf:"ops_addr"`
-	// TLSCertFile and TLSKeyFile turn on HTTPS. Without them the gateway speaks plain text, for loopback and behind a proxy.
+	// TLSCertFile and TLSKeyFile are for HTTPS, with HTTP/2. They may be replaced while the gateway runs.
 	TLSCertFile string `koanf:"tls_cert_file"`
 	TLSKeyFile  string `koanf:"tls_key_file"`
+	// Plaintext speaks HTTP without TLS: on loopback, or behind a proxy that ends TLS on the same machine or network.
+	Plaintext bool `koanf:"plaintext"`
 	// MaxBodyBytes and MaxImportBodyBytes bound request bodies; the latter is for phoneUsers:import.
 	MaxBodyBytes       int64 `koanf:"max_body_bytes"`
 	MaxImportBodyBytes int64 `koanf:"max_import_body_bytes"`
@@ -59,6 +64,7 @@ const importMethod = "switchboard.license.v1.ImportService.ImportPhoneUsers"
 // DefaultConfig returns settings for a cluster. The services' targets are left to say.
 func DefaultConfig() Config {
 	return Config{
+		TLS: mtls.DefaultConfig(),
 		HTTP: HTTPConfig{
 			Addr: ":8080", OpsAddr: ":9090",
 			MaxBodyBytes: 4 << 20, MaxImportBodyBytes: 64 << 20, MaxHeaderBytes: 64 << 10,
@@ -104,8 +110,8 @@ func (c HTTPConfig) check() error {
 		return errors.New("gateway: write_timeout must be more than read_timeout and call_timeout together, or slow answers would break off")
 	case c.DrainWait < 0, c.DrainTimeout <= 0:
 		return errors.New("gateway: drain_wait must not be negative and drain_timeout must be positive")
-	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
-		return errors.New("gateway: tls_cert_file and tls_key_file go together")
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""), c.Plaintext == (c.TLSCertFile != ""):
+		return errors.New("gateway: http.tls_cert_file and http.tls_key_file are required together, or http.plaintext=true without them")
 	}
 	return nil
 }

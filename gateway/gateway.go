@@ -23,6 +23,7 @@ import (
 
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
 	"github.com/switchboard-phone/switchboard/gateway/internal/web"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -100,13 +101,15 @@ func (g *Gateway) dial(cfg Config, opts Options) error {
 		return err
 	}
 	for _, backend := range []struct {
+		name string
 		conn **grpc.ClientConn
 		cfg  server.ClientConfig
 	}{
-		{&g.conns.license, cfg.License}, {&g.conns.extension, cfg.Extension},
-		{&g.conns.numbering, cfg.Numbering}, {&g.conns.notification, cfg.Notification},
+		{"license", &g.conns.license, cfg.License}, {"extension", &g.conns.extension, cfg.Extension},
+		{"numbering", &g.conns.numbering, cfg.Numbering}, {"notification", &g.conns.notification, cfg.Notification},
 	} {
 		*backend.conn, err = server.Dial(backend.cfg, server.ClientOptions{
+			Service: backend.name, TLS: cfg.TLS, Logger: g.log,
 			Idempotent: safe, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Extra: opts.DialOptions,
 		})
 		if err != nil {
@@ -125,7 +128,7 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 	}
 	var secure *tls.Config
 	if g.cfg.TLSCertFile != "" {
-		if secure, err = server.TLSConfig(g.cfg.TLSCertFile, g.cfg.TLSKeyFile, ""); err != nil {
+		if secure, err = mtls.Web(g.cfg.TLSCertFile, g.cfg.TLSKeyFile, g.log); err != nil {
 			return fmt.Errorf("gateway: %w", err)
 		}
 	}

@@ -247,18 +247,22 @@ func TestConfig_Refused(t *testing.T) {
 		change func(*Config)
 		says   string
 	}{
-		"no target":           {func(c *Config) { c.Numbering.Target = "" }, "numbering.target"},
-		"no body":             {func(c *Config) { c.HTTP.MaxBodyBytes = 0 }, "max_body_bytes"},
-		"small imports":       {func(c *Config) { c.HTTP.MaxImportBodyBytes = 1 }, "max_import_body_bytes"},
-		"no header time":      {func(c *Config) { c.HTTP.HeaderTimeout = 0 }, "timeouts"},
-		"answers broken off":  {func(c *Config) { c.HTTP.WriteTimeout = c.HTTP.CallTimeout }, "write_timeout"},
-		"no time to drain":    {func(c *Config) { c.HTTP.DrainTimeout = 0 }, "drain_timeout"},
-		"half of TLS":         {func(c *Config) { c.HTTP.TLSKeyFile = "key.pem" }, "tls_cert_file"},
-		"no such certificate": {func(c *Config) { c.HTTP.TLSKeyFile, c.HTTP.TLSCertFile = "/no/key", "/no/cert" }, "certificate"},
-		"half of sign-in":     {func(c *Config) { c.Portal.Issuer, c.Portal.ClientID = "https://login.example.com", "" }, "portal.client_id"},
-		"no issuer":           {func(c *Config) { c.Portal.Issuer = "login.example.com" }, "portal.issuer"},
-		"no portal":           {func(c *Config) { c.Portal.Dir = "/no/portal" }, "make portal"},
-		"no such port":        {func(c *Config) { c.HTTP.Addr = "127.0.0.1:99999" }, "99999"},
+		"no target":          {func(c *Config) { c.Numbering.Target = "" }, "numbering.target"},
+		"no body":            {func(c *Config) { c.HTTP.MaxBodyBytes = 0 }, "max_body_bytes"},
+		"small imports":      {func(c *Config) { c.HTTP.MaxImportBodyBytes = 1 }, "max_import_body_bytes"},
+		"no header time":     {func(c *Config) { c.HTTP.HeaderTimeout = 0 }, "timeouts"},
+		"answers broken off": {func(c *Config) { c.HTTP.WriteTimeout = c.HTTP.CallTimeout }, "write_timeout"},
+		"no time to drain":   {func(c *Config) { c.HTTP.DrainTimeout = 0 }, "drain_timeout"},
+		"half of TLS":        {func(c *Config) { c.HTTP.TLSKeyFile = "key.pem" }, "tls_cert_file"},
+		"no such certificate": {func(c *Config) {
+			c.HTTP.Plaintext, c.HTTP.TLSKeyFile, c.HTTP.TLSCertFile = false, "/no/key", "/no/cert"
+		}, "/no/cert"},
+		"no word of TLS":  {func(c *Config) { c.HTTP.Plaintext = false }, "http.plaintext"},
+		"no identity":     {func(c *Config) { c.TLS.Plaintext = false }, "tls: cert_file"},
+		"half of sign-in": {func(c *Config) { c.Portal.Issuer, c.Portal.ClientID = "https://login.example.com", "" }, "portal.client_id"},
+		"no issuer":       {func(c *Config) { c.Portal.Issuer = "login.example.com" }, "portal.issuer"},
+		"no portal":       {func(c *Config) { c.Portal.Dir = "/no/portal" }, "make portal"},
+		"no such port":    {func(c *Config) { c.HTTP.Addr = "127.0.0.1:99999" }, "99999"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,7 @@ func TestLife_TLS(t *testing.T) {
 	_, target := startFake(t)
 	cfg := loopback(target)
 	var pool *x509.CertPool
+	cfg.HTTP.Plaintext = false
 	cfg.HTTP.TLSCertFile, cfg.HTTP.TLSKeyFile, pool = certificate(t)
 	b := serve(t, cfg)
 

@@ -8,6 +8,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/etcdx"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -19,6 +20,8 @@ type AllocatorConfig = allocator.Config
 type Config struct {
 	// Server is how callers reach the service.
 	Server server.Config `koanf:"server"`
+	// TLS is who the service is, and whom it believes.
+	TLS mtls.Config `koanf:"tls"`
 	// Database is where ranges and extensions are kept.
 	Database crdb.Config `koanf:"database"`
 	// Auth says whose tokens are taken.
@@ -53,7 +56,7 @@ func EmergencyNumbers() []string {
 // DefaultConfig returns the settings used where nothing else is said.
 func DefaultConfig() Config {
 	return Config{
-		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		Telemetry: telemetry.DefaultConfig(), Leasing: LeasingConfig{Enabled: true}, Etcd: etcdx.DefaultConfig(),
 		Allocator: allocator.DefaultConfig(), ReservedNumbers: EmergencyNumbers(),
 	}

@@ -107,7 +107,7 @@ func serverOf(cfg Config, opts Options) (*server.Server, error) {
 		return nil, err
 	}
 	return server.New(cfg.Server, server.Deps{
-		Name: "extension", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
+		Name: "extension", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
 		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/etcdtest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func requireProto(t *testing.T, want, got any) {
@@ -288,7 +289,7 @@ func TestWhoMayCall(t *testing.T) {
 		owner := b.as(t, map[string]any{"account": account, "role": "OWNER"})
 		member := b.as(t, map[string]any{"account": account, "role": "MEMBER"})
 		stranger := b.as(t, map[string]any{"account": uuid.NewString(), "role": "OWNER"})
-		numbering := b.as(t, map[string]any{"service": "numbering"})
+		numbering := peertest.As(t.Context(), "numbering")
 		everybody := map[string]context.Context{
 			"nobody": t.Context(), "owner": owner, "admin": b.admin(t), "member": member, "stranger": stranger,
 			"license": b.license(t), "numbering": numbering, "operator": b.operator(t),

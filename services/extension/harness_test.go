@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
@@ -21,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
@@ -29,6 +28,7 @@ func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 type bundle struct {
 	url           string
 	issuer        *issuertest.Issuer
+	peers         *peertest.Peers
 	clock         *clock.Fake
 	account, site string
 	cfg           extension.Config
@@ -38,11 +38,12 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine, etcd ...string) *bundle {
 	t.Helper()
 	b := &bundle{
-		url: e.NewURL(t, extension.Migrations), issuer: issuertest.New(t), clock: clock.NewFake(time.Now()), cfg: extension.DefaultConfig(),
+		url: e.NewURL(t, extension.Migrations), issuer: issuertest.New(t), peers: peertest.New(t), clock: clock.NewFake(time.Now()), cfg: extension.DefaultConfig(),
 	}
 	b.account = "accounts/" + uuid.NewString()
 	b.site = b.account + "/sites/" + uuid.NewString()
 	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
+	b.cfg.TLS = b.peers.TLS("extension")
 	b.cfg.Database.URL, b.cfg.Database.MaxConns = b.url, 8
 	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	b.cfg.Leasing.Enabled, b.cfg.Etcd.Endpoints = len(etcd) > 0, etcd
@@ -66,8 +67,7 @@ func (b *bundle) start(t *testing.T) *replica {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
+	conn := b.peers.Dial(s.Addr(), "extension")
 	r := &replica{
 		alloc: extensionv1.NewAllocationServiceClient(conn), exts: extensionv1.NewExtensionServiceClient(conn),
 		ranges: extensionv1.NewExtensionRangeServiceClient(conn), ops: "http://" + s.OpsAddr(),
@@ -89,7 +89,7 @@ func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
 
 func (b *bundle) license(t *testing.T) context.Context {
 	t.Helper()
-	return b.as(t, map[string]any{"service": "license"})
+	return peertest.As(t.Context(), "license")
 }
 
 func (b *bundle) admin(t *testing.T) context.Context {

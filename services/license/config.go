@@ -8,6 +8,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -15,10 +16,11 @@ import (
 // Config is the service's configuration.
 type Config struct {
 	Server    server.Config    `koanf:"server"`
+	TLS       mtls.Config      `koanf:"tls"`
 	Database  crdb.Config      `koanf:"database"`
 	Auth      authn.Config     `koanf:"auth"`
 	Telemetry telemetry.Config `koanf:"telemetry"`
-	// Extension, Numbering and Notification are the services that are called. Their token files hold this service's own identity.
+	// Extension, Numbering and Notification are the services that are called.
 	Extension    server.ClientConfig `koanf:"extension"`
 	Numbering    server.ClientConfig `koanf:"numbering"`
 	Notification server.ClientConfig `koanf:"notification"`
@@ -36,7 +38,7 @@ const maxImportBytes = 48 << 20
 // DefaultConfig returns the settings used where the configuration says nothing.
 func DefaultConfig() Config {
 	c := Config{
-		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		Telemetry: telemetry.DefaultConfig(), Provisioning: provisioning.DefaultConfig(), LinkTokens: token.DefaultConfig(),
 		Import:       importing.DefaultConfig(),
 		Extension:    server.ClientConfig{Target: "dns:///extension:8443", Timeout: 10 * time.Second},

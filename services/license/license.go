@@ -96,7 +96,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 		return nil, err
 	}
 	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "license", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry, TracerProvider: opts.TracerProvider,
+		Name: "license", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry, TracerProvider: opts.TracerProvider,
 		Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg, AccountCheckedByHandler: api.AccountCheckedByHandler,
 	})
 	if err != nil {
@@ -132,6 +132,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 				"/switchboard.numbering.v1.AssignmentService/", "/switchboard.numbering.v1.PackageService/ListPackages",
 				"/switchboard.notification.v1.NotificationService/EnqueueMessages",
 			},
+			Service: name, TLS: cfg.TLS, Logger: opts.Logger,
 			Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtp"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -19,6 +20,8 @@ type SenderConfig = sender.Config
 type Config struct {
 	// Server is how callers reach the service.
 	Server server.Config `koanf:"server"`
+	// TLS is who the service is, and whom it believes.
+	TLS mtls.Config `koanf:"tls"`
 	// Database is where messages are kept.
 	Database crdb.Config `koanf:"database"`
 	// Auth says whose tokens are taken.
@@ -37,7 +40,7 @@ const maxRequest = 16 << 20
 // DefaultConfig returns the settings used where nothing else is said.
 func DefaultConfig() Config {
 	c := Config{
-		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		Telemetry: telemetry.DefaultConfig(), SMTP: smtp.DefaultConfig(), Sender: sender.DefaultConfig(),
 	}
 	c.Server.MaxRecvBytes = maxRequest

@@ -11,8 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
@@ -21,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
@@ -31,6 +30,7 @@ const patience = 60 * time.Second
 type bundle struct {
 	url     string // of the database
 	issuer  *issuertest.Issuer
+	peers   *peertest.Peers
 	mails   *smtptest.Server
 	client  notificationv1.NotificationServiceClient
 	account string // id
@@ -41,10 +41,11 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{
-		url: e.NewURL(t, notification.Migrations), issuer: issuertest.New(t), mails: smtptest.Start(t, smtptest.Options{}),
+		url: e.NewURL(t, notification.Migrations), issuer: issuertest.New(t), peers: peertest.New(t), mails: smtptest.Start(t, smtptest.Options{}),
 		account: uuid.NewString(), logs: &syncBuffer{}, cfg: notification.DefaultConfig(),
 	}
 	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
+	b.cfg.TLS = b.peers.TLS("notification")
 	b.cfg.Database.URL, b.cfg.Database.MaxConns = b.url, 8
 	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	b.cfg.SMTP.Address, b.cfg.SMTP.TLS, b.cfg.SMTP.From = b.mails.Addr, "none", "Switchboard <phone@example.com>"
@@ -62,8 +63,7 @@ func (b *bundle) start(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
+	conn := b.peers.Dial(s.Addr(), "notification")
 	b.client = notificationv1.NewNotificationServiceClient(conn)
 	var once sync.Once
 	stop = func() {
@@ -85,7 +85,7 @@ func (b *bundle) as(t *testing.T, claims map[string]any) context.Context {
 
 func (b *bundle) asLicense(t *testing.T) context.Context {
 	t.Helper()
-	return b.as(t, map[string]any{"service": "license"})
+	return peertest.As(t.Context(), "license")
 }
 
 func (b *bundle) asAdmin(t *testing.T) context.Context {

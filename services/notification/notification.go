@@ -101,7 +101,7 @@ func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
 		return nil, err
 	}
 	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "notification", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
+		Name: "notification", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
 		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
 	})
 	if err != nil {

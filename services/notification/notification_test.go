@@ -1,6 +1,7 @@
 package notification_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func TestEnqueueMessages_tellsEverybodyOnce(t *testing.T) {
@@ -162,23 +164,20 @@ func TestNotifications_access(t *testing.T) {
 		get := &notificationv1.GetNotificationRequest{Name: b.parent() + "/notifications/" + m.GetMessageId()}
 		list := &notificationv1.ListNotificationsRequest{Parent: b.parent()}
 		for who, test := range map[string]struct {
-			claims map[string]any
-			read   commonv1.Reason
-			send   commonv1.Reason
+			ctx  context.Context
+			read commonv1.Reason
+			send commonv1.Reason
 		}{
-			"nobody":          {nil, commonv1.Reason_UNAUTHENTICATED, commonv1.Reason_UNAUTHENTICATED},
-			"owner":           {map[string]any{"account": b.account, "role": "OWNER"}, 0, commonv1.Reason_PERMISSION_DENIED},
-			"admin":           {map[string]any{"account": b.account, "role": "ADMIN"}, 0, commonv1.Reason_PERMISSION_DENIED},
-			"member":          {map[string]any{"account": b.account, "role": "MEMBER"}, commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
-			"another's admin": {map[string]any{"account": uuid.NewString(), "role": "ADMIN"}, commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
-			"operator":        {map[string]any{"operator": true}, 0, commonv1.Reason_PERMISSION_DENIED},
-			"license":         {map[string]any{"service": "license"}, commonv1.Reason_PERMISSION_DENIED, 0},
-			"numbering":       {map[string]any{"service": "numbering"}, commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
+			"nobody":          {t.Context(), commonv1.Reason_UNAUTHENTICATED, commonv1.Reason_UNAUTHENTICATED},
+			"owner":           {b.as(t, map[string]any{"account": b.account, "role": "OWNER"}), 0, commonv1.Reason_PERMISSION_DENIED},
+			"admin":           {b.as(t, map[string]any{"account": b.account, "role": "ADMIN"}), 0, commonv1.Reason_PERMISSION_DENIED},
+			"member":          {b.as(t, map[string]any{"account": b.account, "role": "MEMBER"}), commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
+			"another's admin": {b.as(t, map[string]any{"account": uuid.NewString(), "role": "ADMIN"}), commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
+			"operator":        {b.as(t, map[string]any{"operator": true}), 0, commonv1.Reason_PERMISSION_DENIED},
+			"license":         {peertest.As(t.Context(), "license"), commonv1.Reason_PERMISSION_DENIED, 0},
+			"numbering":       {peertest.As(t.Context(), "numbering"), commonv1.Reason_PERMISSION_DENIED, commonv1.Reason_PERMISSION_DENIED},
 		} {
-			ctx := t.Context()
-			if test.claims != nil {
-				ctx = b.as(t, test.claims)
-			}
+			ctx := test.ctx
 			_, err := b.client.ListNotifications(ctx, list)
 			require.Equal(t, test.read.String(), errs.Reason(err).String(), "%s lists", who)
 			_, err = b.client.GetNotification(ctx, get)

@@ -234,6 +234,7 @@ func TestSchemaMissing(t *testing.T) {
 	cfg := numbering.DefaultConfig()
 	cfg.Database.URL = e.NewURL(t, nil)
 	cfg.Auth.Issuer = "http://127.0.0.1:1"
+	cfg.TLS.Plaintext = true
 	_, err := numbering.New(t.Context(), cfg, numbering.Options{Clock: clock.NewFake(time.Now())})
 	require.ErrorContains(t, err, "migrate")
 	require.NoError(t, numbering.Migrate(context.Background(), cfg.Database.URL, nil))

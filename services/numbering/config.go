@@ -5,6 +5,7 @@ import (
 
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -12,6 +13,7 @@ import (
 // Config is the service's configuration.
 type Config struct {
 	Server    server.Config    `koanf:"server"`
+	TLS       mtls.Config      `koanf:"tls"`
 	Database  crdb.Config      `koanf:"database"`
 	Auth      authn.Config     `koanf:"auth"`
 	Telemetry telemetry.Config `koanf:"telemetry"`
@@ -22,7 +24,8 @@ type Config struct {
 // DefaultConfig returns the settings used where the configuration says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Server: server.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(), Telemetry: telemetry.DefaultConfig(),
+		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		Telemetry:     telemetry.DefaultConfig(),
 		AuditInterval: 10 * time.Minute,
 	}
 }

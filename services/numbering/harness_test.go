@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
@@ -21,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
@@ -39,6 +38,7 @@ type bundle struct {
 	replica
 	url     string
 	issuer  *issuertest.Issuer
+	peers   *peertest.Peers
 	clock   *clock.Fake
 	faults  *faults.Script
 	account uuid.UUID
@@ -49,10 +49,10 @@ type bundle struct {
 func setup(t *testing.T, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{
-		TB: t, url: e.NewURL(t, numbering.Migrations), issuer: issuertest.New(t), clock: clock.NewFake(time.Now()), faults: &faults.Script{},
+		TB: t, url: e.NewURL(t, numbering.Migrations), issuer: issuertest.New(t), peers: peertest.New(t), clock: clock.NewFake(time.Now()), faults: &faults.Script{},
 		account: uuid.New(),
 	}
-	b.license = b.as(t, map[string]any{"service": "license"})
+	b.license = peertest.As(t.Context(), "license")
 	b.admin = b.as(t, map[string]any{"account": b.account.String(), "role": "ADMIN"})
 	b.replica = b.start(t)
 	return b
@@ -63,6 +63,7 @@ func (b *bundle) start(t *testing.T) replica {
 	t.Helper()
 	cfg := numbering.DefaultConfig()
 	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
+	cfg.TLS = b.peers.TLS("numbering")
 	cfg.Database.URL, cfg.Database.MaxConns = b.url, 8
 	cfg.Auth.Issuer, cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	s, err := numbering.New(t.Context(), cfg, numbering.Options{Clock: b.clock, Faults: b.faults})
@@ -70,8 +71,7 @@ func (b *bundle) start(t *testing.T) replica {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
+	conn := b.peers.Dial(s.Addr(), "numbering")
 	t.Cleanup(func() {
 		require.NoError(t, conn.Close())
 		cancel()

@@ -75,7 +75,7 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 		return nil, err
 	}
 	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "numbering", Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
+		Name: "numbering", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
 		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
 	})
 	if err != nil {

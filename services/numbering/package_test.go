@@ -19,6 +19,7 @@ import (
 	numberingv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func equal(t *testing.T, want, got any) {
@@ -187,7 +188,7 @@ func TestAccess(t *testing.T) {
 		"license":  {b.license, map[string]bool{"assignments": true}},
 		"member":   {b.as(t, map[string]any{"account": b.account.String(), "role": "MEMBER"}), nil},
 		"stranger": {b.as(t, map[string]any{"account": uuid.NewString(), "role": "OWNER"}), nil},
-		"other":    {b.as(t, map[string]any{"service": "notification"}), nil},
+		"other":    {peertest.As(t.Context(), "notification"), nil},
 	} {
 		for what, call := range calls {
 			err := call(c.ctx)

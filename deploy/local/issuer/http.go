@@ -25,8 +25,7 @@ const maxBody = 64 << 10
 // roles that a token for an account can carry.
 var roles = map[string]bool{"OWNER": true, "ADMIN": true, "MEMBER": true}
 
-// tokenRequest is the body of POST /token. Service tokens are not to be had this way: a person at the portal must not
-// become a service by asking.
+// tokenRequest is the body of POST /token.
 type tokenRequest struct {
 	Subject   string `json:"subject"`
 	Account   string `json:"account"`

@@ -43,8 +43,8 @@ type Config struct {
 	Directory Directory
 }
 
-// Claims says who a token is for. Exactly one of Account, Operator and Service is the usual case, but nothing is refused:
-// tests need tokens that make no sense, too.
+// Claims says who a token is for. Either Account or Operator is the usual case, but nothing is refused: tests need tokens that
+// make no sense, too.
 type Claims struct {
 	// Subject is the `sub` claim: who the caller is.
 	Subject string
@@ -58,8 +58,6 @@ type Claims struct {
 	Name string
 	// Operator makes a token for a platform operator.
 	Operator bool
-	// Service makes a token for the service of that name.
-	Service string
 	// Algorithm is RS256 (also when empty) or ES256.
 	Algorithm string
 	// Lifetime overrides Config.Lifetime. A negative one makes a token that has expired.
@@ -145,7 +143,6 @@ type payload struct {
 	Name      string `json:"name,omitempty"`
 	Nonce     string `json:"nonce,omitempty"`
 	Operator  bool   `json:"operator,omitempty"`
-	Service   string `json:"service,omitempty"`
 }
 
 // Token makes a signed token. It fails on an algorithm other than RS256 and ES256 and on a token for nobody.
@@ -160,7 +157,7 @@ func (i *Issuer) issue(c Claims) (string, time.Duration, error) {
 		c.Subject = defaultSubject(c)
 	}
 	if c.Subject == "" {
-		return "", 0, errors.New("a token needs a subject, operator or a service")
+		return "", 0, errors.New("a token needs a subject, or operator")
 	}
 	if c.Algorithm == "" {
 		c.Algorithm = RS256
@@ -210,15 +207,12 @@ func (i *Issuer) payload(c Claims, life time.Duration) payload {
 		Name:      c.Name,
 		Nonce:     c.Nonce,
 		Operator:  c.Operator,
-		Service:   c.Service,
 	}
 }
 
 // defaultSubject names those who have no name of their own.
 func defaultSubject(c Claims) string {
 	switch {
-	case c.Service != "":
-		return "service/" + c.Service
 	case c.Operator:
 		return "operator"
 	default:

@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -119,27 +117,4 @@ func TestExpiredAndForeignTokensAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = verify(t, iss, wrongAudience)
 	require.ErrorContains(t, err, "audience")
-}
-
-func TestServiceTokenFile(t *testing.T) {
-	t.Parallel()
-	iss := serve(t, issuer.Config{})
-	path := filepath.Join(t.TempDir(), "license.token")
-	require.NoError(t, iss.WriteServiceToken(path, "license"))
-	first, err := os.ReadFile(path)
-	require.NoError(t, err)
-	claims, err := verify(t, iss, string(first))
-	require.NoError(t, err)
-	require.Equal(t, "license", claims["service"])
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-
-	require.NoError(t, iss.WriteServiceToken(path, "license"))
-	second, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NotEqual(t, first, second)
-	files, err := os.ReadDir(filepath.Dir(path))
-	require.NoError(t, err)
-	require.Len(t, files, 1, "no temporary file is left behind")
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/switchboard-phone/switchboard/services/platform/localca"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
 	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
 )
@@ -111,18 +112,22 @@ func (s *Stack) makeDataRunDir() error {
 	return nil
 }
 
-// tokenFile is where a service finds its own identity.
-func (s *Stack) tokenFile(service string) string { return filepath.Join(s.runDir, service+".token") }
-
 // linkKeyFile is where license finds the key for the links in mails.
 func (s *Stack) linkKeyFile() string { return filepath.Join(s.runDir, "link.key") }
 
-// writeFiles writes what services read from files: license's identity, which is the only one that calls others, and its link key,
-// which stays the same from run to run, so that links in mails stay good.
+// writeFiles writes what services read from files: the certificate of each, and license's link key. The authority and the link key
+// stay the same from run to run, so that people's tools and the links in mails stay good.
 func (s *Stack) writeFiles() error {
-	if err := s.front.issuer.WriteServiceToken(s.tokenFile(License), License); err != nil {
+	var err error
+	if s.ca, err = localca.Open(s.runDir, ""); err != nil {
 		return err
 	}
+	for _, name := range append(ServiceNames(), Gateway) {
+		if s.identities[name], err = s.ca.Issue(name); err != nil {
+			return err
+		}
+	}
+	s.info.CAFile = s.ca.CAFile()
 	return writeLinkKey(s.linkKeyFile())
 }
 

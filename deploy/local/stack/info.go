@@ -13,6 +13,8 @@ type Info struct {
 	Gateway string `json:"gateway"`
 	// GRPC holds the address (host:port) of each service's first replica, by name.
 	GRPC map[string]string `json:"grpc"`
+	// CAFile is the path of the authority whose certificates the services show over gRPC.
+	CAFile string `json:"caFile"`
 	// TokenURL is the full URL that hands out tokens.
 	TokenURL string `json:"tokenURL"`
 	// Mail is the full URL that lists the mails.

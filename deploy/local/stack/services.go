@@ -15,6 +15,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/numbering"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 )
 
@@ -26,6 +27,9 @@ const (
 	Notification = "notification"
 )
 
+// Gateway is the name of the gateway, which is no service but has an identity.
+const Gateway = "gateway"
+
 // ServiceNames lists the services.
 func ServiceNames() []string { return []string{License, Extension, Numbering, Notification} }
 
@@ -34,6 +38,7 @@ type shared struct {
 	server   *server.Config
 	database *crdb.Config
 	auth     *authn.Config
+	tls      *mtls.Config
 }
 
 // kind is what the stack knows of a service. A config is a pointer to the service's own Config.
@@ -83,10 +88,10 @@ var kinds = map[string]kind{
 	License: service[license.Config]{
 		migrate:  license.Migrate,
 		defaults: license.DefaultConfig,
-		shared:   func(c *license.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		shared:   func(c *license.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire: func(s *Stack, c *license.Config) {
 			for name, client := range map[string]*server.ClientConfig{Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification} {
-				client.Target, client.TokenFile = s.target(name), s.tokenFile(License)
+				client.Target = s.target(name)
 			}
 			c.Provisioning.PortalURL = s.info.Gateway
 			c.LinkTokens.KeyFile = s.linkKeyFile()
@@ -98,7 +103,7 @@ var kinds = map[string]kind{
 	Extension: service[extension.Config]{
 		migrate:  extension.Migrate,
 		defaults: extension.DefaultConfig,
-		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = []string{s.etcd.Endpoint} },
 		build: func(ctx context.Context, c extension.Config, spec Spec) (Runner, error) {
 			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
@@ -107,7 +112,7 @@ var kinds = map[string]kind{
 	Numbering: service[numbering.Config]{
 		migrate:  numbering.Migrate,
 		defaults: numbering.DefaultConfig,
-		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire:     func(*Stack, *numbering.Config) {},
 		build: func(ctx context.Context, c numbering.Config, spec Spec) (Runner, error) {
 			return numbering.New(ctx, c, numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
@@ -116,7 +121,7 @@ var kinds = map[string]kind{
 	Notification: service[notification.Config]{
 		migrate:  notification.Migrate,
 		defaults: notification.DefaultConfig,
-		shared:   func(c *notification.Config) shared { return shared{&c.Server, &c.Database, &c.Auth} },
+		shared:   func(c *notification.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire: func(s *Stack, c *notification.Config) {
 			c.SMTP.Address, c.SMTP.TLS, c.SMTP.From = s.front.smtpAddr, "none", "Switchboard <phones@example.com>"
 		},
@@ -137,6 +142,7 @@ func (s *Stack) spec(service string, replica int) Spec {
 	localServer(c.server)
 	c.database.URL, c.database.MaxConns = s.urls[service], localConns
 	c.auth.Issuer, c.auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
+	*c.tls = s.identities[service]
 	k.wire(s, config)
 	if s.opts.Configure != nil {
 		s.opts.Configure(service, config)
@@ -167,6 +173,9 @@ func (s *Stack) gatewayConfig() gateway.Config {
 	c := gateway.DefaultConfig()
 	c.HTTP.OpsAddr = "127.0.0.1:0"
 	c.HTTP.DrainWait = 0
+	// On loopback, for curl and browsers; the services behind are called over TLS.
+	c.HTTP.Plaintext = true
+	c.TLS = s.identities[Gateway]
 	for service, client := range map[string]*server.ClientConfig{
 		License: &c.License, Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification,
 	} {

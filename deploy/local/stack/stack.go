@@ -17,8 +17,10 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
+	"github.com/switchboard-phone/switchboard/services/platform/localca"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
 	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 )
 
 // Options say what to run. The zero value runs one replica of everything, on free ports, on the first database that localdb
@@ -60,9 +62,11 @@ type Stack struct {
 	database *localdb.Instance
 	etcd     *localetcd.Instance
 	front    *front
-	// runDir holds what services read from files: tokens and keys.
-	runDir string
-	urls   map[string]string
+	// runDir holds what services read from files: certificates and keys.
+	runDir     string
+	ca         *localca.CA
+	identities map[string]mtls.Config
+	urls       map[string]string
 
 	mu       sync.Mutex
 	replicas map[string][]*replica
@@ -86,7 +90,7 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 		opts.Launcher = InProcess{}
 	}
 	s := &Stack{
-		opts: opts, replicas: map[string][]*replica{}, urls: map[string]string{},
+		opts: opts, replicas: map[string][]*replica{}, urls: map[string]string{}, identities: map[string]mtls.Config{},
 		info: Info{GRPC: map[string]string{}, Ops: map[string]string{}},
 		// One for each process, so that none waits to tell of its end.
 		failed: make(chan error, 64),
@@ -143,20 +147,26 @@ func (s *Stack) DatabaseURL(service string) string { return s.urls[service] }
 // Issuer makes tokens.
 func (s *Stack) Issuer() *issuer.Issuer { return s.front.issuer }
 
+// CA issues certificates that the services believe.
+func (s *Stack) CA() *localca.CA { return s.ca }
+
+// Identity is what a process uses that is the service of that name, or the gateway.
+func (s *Stack) Identity(name string) mtls.Config { return s.identities[name] }
+
 // Mail holds the mails that arrived.
 func (s *Stack) Mail() *mailsink.Sink { return s.front.mail }
 
 // Failed yields an error when a part that should be running has ended by itself.
 func (s *Stack) Failed() <-chan error { return s.failed }
 
-// makeRunDir makes the folder for tokens and keys, inside the data folder or a temporary one.
+// makeRunDir makes the folder for certificates and keys, inside the data folder or a temporary one.
 func (s *Stack) makeRunDir() error {
 	if s.opts.DataDir != "" {
 		return s.makeDataRunDir()
 	}
 	dir, err := os.MkdirTemp("", "switchboard-run-")
 	if err != nil {
-		return fmt.Errorf("making a folder for tokens and keys: %w", err)
+		return fmt.Errorf("making a folder for certificates and keys: %w", err)
 	}
 	s.runDir = dir
 	s.onStop("temporary files", func(context.Context) error { return os.RemoveAll(dir) })

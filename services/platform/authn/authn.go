@@ -1,7 +1,7 @@
 // Package authn says who calls and whether they may.
 //
-// Who: a bearer token of an OpenID Connect issuer (Verifier), or nobody. Whether: the access option of the method in the proto
-// files (Policy). FileToken is the other side: how a service shows its own token.
+// Who: a person by the bearer token of an OpenID Connect issuer (Verifier), a Switchboard service by its certificate (see package
+// mtls), or nobody. Whether: the access option of the method in the proto files (Policy).
 package authn
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
-// Identity is a caller, as its token names it.
+// Identity is a caller, as its token or its certificate names it.
 type Identity struct {
 	// Subject identifies the caller at the issuer.
 	Subject string
@@ -23,7 +23,7 @@ type Identity struct {
 	Email string
 	// Operator marks platform operators.
 	Operator bool
-	// Service is the name of a calling Switchboard service ("license").
+	// Service is the name of a calling Switchboard service ("license"), out of its certificate. No token grants it.
 	Service string
 }
 

@@ -115,7 +115,6 @@ func identity(tok *oidc.IDToken) (Identity, error) {
 		Account  string `json:"account"`
 		Role     string `json:"role"`
 		Operator bool   `json:"operator"`
-		Service  string `json:"service"`
 		Email    string `json:"email"`
 	}
 	if err := tok.Claims(&c); err != nil {
@@ -123,7 +122,7 @@ func identity(tok *oidc.IDToken) (Identity, error) {
 	}
 	id := Identity{
 		Subject: tok.Subject, Account: strings.TrimPrefix(c.Account, "accounts/"), Role: c.Role,
-		Email: c.Email, Operator: c.Operator, Service: c.Service,
+		Email: c.Email, Operator: c.Operator,
 	}
 	if id.Account == "" && id.Role != "" || strings.Contains(id.Account, "/") {
 		return Identity{}, errors.New("the claims account and role do not fit")

@@ -79,7 +79,8 @@ func run(t *testing.T, change func(*setup)) *bundle {
 	b := &bundle{logs: &lines{}}
 	log, err := telemetry.NewLogger(b.logs, telemetry.Config{LogFormat: "json", LogLevel: "debug"})
 	require.NoError(t, err)
-	s.deps = server.Deps{Name: "things", Verifier: known, Logger: log, AccountCheckedByHandler: []string{testsvc.Full("Own")}}
+	s.deps = server.Deps{Name: "things", TLS: plain, Verifier: known, Logger: log, AccountCheckedByHandler: []string{testsvc.Full("Own")}}
+	s.client.TLS = plain
 	s.client.Token = authn.StaticToken("admin")
 	if change != nil {
 		change(&s)
@@ -95,6 +96,9 @@ func run(t *testing.T, change func(*setup)) *bundle {
 	go func() { done <- b.Run(ctx) }()
 	b.stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() { _ = b.stop() })
+	if !s.deps.TLS.Plaintext {
+		return b // its test dials itself
+	}
 	b.conn, err = server.Dial(server.ClientConfig{Target: b.Addr()}, s.client)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.conn.Close() })

@@ -1,22 +1,18 @@
 package server
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 )
 
 // Config is how a server listens and within which bounds it works.
@@ -25,11 +21,6 @@ type Config struct {
 	Addr string `koanf:"addr"`
 	// OpsAddr is where metrics, health and debugging are served over HTTP, host:port. Keep it away from callers.
 	OpsAddr string `koanf:"ops_addr"`
-	// TLSCertFile and TLSKeyFile turn on TLS. Without them the server speaks plain text, for loopback and for meshes.
-	TLSCertFile string `koanf:"tls_cert_file"`
-	TLSKeyFile  string `koanf:"tls_key_file"`
-	// ClientCAFile makes callers show a certificate of this authority (mutual TLS), on top of their token.
-	ClientCAFile string `koanf:"client_ca_file"`
 	// MaxRecvBytes bounds a request message.
 	MaxRecvBytes int `koanf:"max_recv_bytes"`
 	// MaxConcurrentStreams bounds the calls under way per connection.
@@ -59,7 +50,9 @@ func DefaultConfig() Config {
 type Deps struct {
 	// Name of the service, for metrics and logs. Required.
 	Name string
-	// Verifier says who calls. Required.
+	// TLS is the identity of the process; it names files, or says plaintext. Required.
+	TLS mtls.Config
+	// Verifier says who calls with a token. Required.
 	Verifier authn.Verifier
 	// Logger gets one line per call. Default: slog.Default.
 	Logger *slog.Logger
@@ -85,15 +78,13 @@ func (c Config) check() error {
 		return errors.New("server: deadlines must be positive, and max_deadline at least default_deadline")
 	case c.DrainWait < 0, c.DrainTimeout <= 0:
 		return errors.New("server: drain_wait must not be negative and drain_timeout must be positive")
-	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""), c.ClientCAFile != "" && c.TLSCertFile == "":
-		return errors.New("server: tls_cert_file and tls_key_file go together, and client_ca_file needs both")
 	}
 	return nil
 }
 
 // options turns the configuration into that of gRPC.
-func (c Config) options() ([]grpc.ServerOption, error) {
-	opts := []grpc.ServerOption{
+func (c Config) options() []grpc.ServerOption {
+	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(c.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(c.MaxConcurrentStreams),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -102,57 +93,4 @@ func (c Config) options() ([]grpc.ServerOption, error) {
 			MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: c.MaxDeadline, Time: time.Minute, Timeout: 20 * time.Second,
 		}),
 	}
-	creds, err := c.credentials()
-	if err != nil {
-		return nil, err
-	}
-	if creds != nil {
-		opts = append(opts, grpc.Creds(creds))
-	}
-	return opts, nil
-}
-
-func (c Config) credentials() (credentials.TransportCredentials, error) {
-	if c.TLSCertFile == "" {
-		return nil, nil
-	}
-	t, err := TLSConfig(c.TLSCertFile, c.TLSKeyFile, c.ClientCAFile)
-	if err != nil {
-		return nil, err
-	}
-	return credentials.NewTLS(t), nil
-}
-
-// TLSConfig returns the settings of a TLS server with the certificate and key of these files, which may be replaced while it runs.
-// With clientCAFile, callers must show a certificate of that authority.
-func TLSConfig(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
-	// Read anew for every connection, since certificates are renewed in place. The first look is for mistakes.
-	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-		return &cert, err
-	}
-	if _, err := load(nil); err != nil {
-		return nil, fmt.Errorf("server certificate: %w", err)
-	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load}
-	if clientCAFile != "" {
-		pool, err := readPool(clientCAFile)
-		if err != nil {
-			return nil, err
-		}
-		t.ClientCAs, t.ClientAuth = pool, tls.RequireAndVerifyClientCert
-	}
-	return t, nil
-}
-
-func readPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("certificate authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("certificate authority: %s holds no certificate", file)
-	}
-	return pool, nil
 }

@@ -2,9 +2,9 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -15,14 +15,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
-	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -30,25 +29,25 @@ import (
 type ClientConfig struct {
 	// Target is the service's address in gRPC's form, for example "dns:///extension:8443" or "127.0.0.1:8443".
 	Target string `koanf:"target"`
-	// TokenFile holds the bearer token to show. Empty: none is shown.
-	TokenFile string `koanf:"token_file"`
-	// CAFile turns on TLS with this authority; CertFile and KeyFile are our own certificate (mutual TLS).
-	CAFile   string `koanf:"ca_file"`
-	CertFile string `koanf:"cert_file"`
-	KeyFile  string `koanf:"key_file"`
 	// Timeout is given to calls whose context has no deadline. Default 10 s.
 	Timeout time.Duration `koanf:"timeout"`
 	// MaxRecvBytes bounds an answer. Default 16 MiB.
 	MaxRecvBytes int `koanf:"max_recv_bytes"`
 }
 
-// ClientOptions are the parts that a composition root hands over. All may be left out.
+// ClientOptions are the parts that a composition root hands over. All but the first two may be left out.
 type ClientOptions struct {
+	// Service is the name of the service that is called; it must prove to be that one.
+	Service string
+	// TLS is the identity of this process.
+	TLS mtls.Config
 	// Idempotent lists the methods ("/package.Service/Method", or "/package.Service/" for all of a service) that are repeated
 	// after UNAVAILABLE, up to four times in all and within the call's deadline. Nothing else is.
 	Idempotent []string
-	// Token is shown instead of ClientConfig.TokenFile.
+	// Token is shown with every call, for tests and tools.
 	Token credentials.PerRPCCredentials
+	// Logger is told when certificates are renewed. Default: slog.Default.
+	Logger *slog.Logger
 	// Registerer gets the metrics.
 	Registerer prometheus.Registerer
 	// TracerProvider makes spans of calls.
@@ -79,9 +78,9 @@ func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	creds, err := cfg.credentials()
+	creds, err := mtls.Client(opts.TLS, opts.Service, opts.Logger)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("dial %s: %w", cfg.Target, err)
 	}
 	unary := []grpc.UnaryClientInterceptor{shaveUnary(cfg.Timeout), forwardUnary}
 	stream := []grpc.StreamClientInterceptor{forwardStream}
@@ -100,9 +99,6 @@ func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
 		grpc.WithConnectParams(reconnect),
 		grpc.WithChainUnaryInterceptor(unary...), grpc.WithChainStreamInterceptor(stream...),
 	}
-	if opts.Token == nil && cfg.TokenFile != "" {
-		opts.Token = authn.FileToken(cfg.TokenFile)
-	}
 	if opts.Token != nil {
 		dial = append(dial, grpc.WithPerRPCCredentials(opts.Token))
 	}
@@ -114,24 +110,6 @@ func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("dial %s: %w", cfg.Target, err)
 	}
 	return conn, nil
-}
-
-func (c ClientConfig) credentials() (credentials.TransportCredentials, error) {
-	if c.CAFile == "" {
-		return insecure.NewCredentials(), nil
-	}
-	pool, err := readPool(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	t := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	if c.CertFile != "" {
-		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-			return &cert, err
-		}
-	}
-	return credentials.NewTLS(t), nil
 }
 
 // retryConfig is gRPC's service config.

@@ -2,16 +2,6 @@ package server_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -29,7 +20,9 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/internal/testsvc"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 func insecureOption() grpc.DialOption {
@@ -55,7 +48,7 @@ func TestOnlyIdempotentMethodsAreRepeated(t *testing.T) {
 	_, err = testsvc.Call(t.Context(), b.conn, "Update", testsvc.New(testsvc.Thing(own)))
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Equal(t, int64(1), calls.Load())
-	_, err = server.Dial(server.ClientConfig{Target: b.Addr()}, server.ClientOptions{Idempotent: []string{"nonsense"}})
+	_, err = server.Dial(server.ClientConfig{Target: b.Addr()}, server.ClientOptions{TLS: plain, Idempotent: []string{"nonsense"}})
 	require.Error(t, err)
 }
 
@@ -117,7 +110,7 @@ func TestClientsShareMetrics(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	b := run(t, func(s *setup) { s.client.Registerer = reg })
-	second, err := server.Dial(server.ClientConfig{Target: b.Addr()}, server.ClientOptions{Registerer: reg})
+	second, err := server.Dial(server.ClientConfig{Target: b.Addr()}, server.ClientOptions{TLS: plain, Registerer: reg})
 	require.NoError(t, err)
 	defer func() { _ = second.Close() }()
 	for _, conn := range []*grpc.ClientConn{b.conn, second} {
@@ -135,90 +128,54 @@ func TestClientsShareMetrics(t *testing.T) {
 	t.Fatal("no metrics of calls")
 }
 
-func TestMutualTLS(t *testing.T) {
+// plain is for servers whose callers need no identity.
+var plain = mtls.Config{Plaintext: true}
+
+func TestServicesKnowEachOther(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	ca := newAuthority(t, dir)
-	ca.issue(t, "server")
-	ca.issue(t, "client")
-	b := run(t, func(s *setup) {
-		s.cfg.TLSCertFile, s.cfg.TLSKeyFile, s.cfg.ClientCAFile = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key"), filepath.Join(dir, "ca.crt")
-	})
-	dial := func(cfg server.ClientConfig) error {
-		cfg.Target = b.Addr()
-		conn, err := server.Dial(cfg, server.ClientOptions{Token: authn.StaticToken("admin")})
+	peers := peertest.New(t)
+	b := run(t, func(s *setup) { s.deps.TLS = peers.TLS("things") })
+	dial := func(service string, tls mtls.Config, token credentials.PerRPCCredentials, method string) error {
+		conn, err := server.Dial(server.ClientConfig{Target: b.Addr()}, server.ClientOptions{Service: service, TLS: tls, Token: token})
 		require.NoError(t, err)
 		defer func() { _ = conn.Close() }()
-		_, err = testsvc.Call(t.Context(), conn, "Get", testsvc.New(testsvc.Name(own)))
+		_, err = testsvc.Call(t.Context(), conn, method, testsvc.New(testsvc.Name(own)))
 		return err
 	}
-	require.NoError(t, dial(server.ClientConfig{CAFile: filepath.Join(dir, "ca.crt"), CertFile: filepath.Join(dir, "client.crt"), KeyFile: filepath.Join(dir, "client.key")}))
-	require.Error(t, dial(server.ClientConfig{CAFile: filepath.Join(dir, "ca.crt")}), "no certificate")
-	require.Error(t, dial(server.ClientConfig{}), "no TLS")
-	_, err := server.Dial(server.ClientConfig{Target: b.Addr(), CAFile: filepath.Join(dir, "server.key")}, server.ClientOptions{})
-	require.Error(t, err, "not a certificate")
-}
-
-// authority issues certificates for a test.
-type authority struct {
-	dir  string
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-}
-
-func newAuthority(t *testing.T, dir string) *authority {
-	t.Helper()
-	a := &authority{dir: dir}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	a.key, a.cert = a.write(t, "ca", tmpl)
-	return a
-}
-
-func (a *authority) issue(t *testing.T, name string) {
-	t.Helper()
-	a.write(t, name, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-}
-
-func (a *authority) write(t *testing.T, name string, tmpl *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = tmpl, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, signer)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	for file, block := range map[string]*pem.Block{
-		name + ".crt": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "EC PRIVATE KEY", Bytes: keyDER},
+	license, noName := peers.TLS("license"), peers.TLS("license")
+	noName.CertFile, noName.KeyFile = "", ""
+	require.NoError(t, dial("things", license, nil, "Internal"))
+	require.NoError(t, dial("things", license, authn.StaticToken("admin"), "Get"), "with a token it is that person's call")
+	require.NoError(t, dial("things", noName, authn.StaticToken("admin"), "Get"), "people's tools have no certificate")
+	for reason, err := range map[commonv1.Reason]error{
+		commonv1.Reason_PERMISSION_DENIED: dial("things", license, authn.StaticToken("admin"), "Internal"),
+		commonv1.Reason_UNAUTHENTICATED:   dial("things", noName, nil, "Internal"),
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(a.dir, file), pem.EncodeToMemory(block), 0o600))
+		require.Equal(t, reason, errs.Reason(err))
 	}
-	return key, cert
+	require.Equal(t, commonv1.Reason_PERMISSION_DENIED, errs.Reason(dial("things", peers.TLS("numbering"), nil, "Internal")), "not on the list")
+	require.Equal(t, commonv1.Reason_PERMISSION_DENIED, errs.Reason(dial("things", license, nil, "Get")), "not on this list")
+	for name, err := range map[string]error{
+		"another service answers": dial("numbering", license, nil, "Internal"),
+		"another authority":       dial("things", peertest.New(t).TLS("license"), nil, "Internal"),
+		"no TLS":                  dial("things", plain, authn.StaticToken("admin"), "Get"),
+	} {
+		require.Equal(t, codes.Unavailable, status.Code(err), "%s: %v", name, err)
+	}
 }
 
-func TestTokenFileOfClient(t *testing.T) {
+func TestDialRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	b := run(t, nil)
-	file := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(file, []byte("admin"), 0o600))
-	conn, err := server.Dial(server.ClientConfig{Target: b.Addr(), TokenFile: file}, server.ClientOptions{})
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	_, err = testsvc.Call(t.Context(), conn, "Get", testsvc.New(testsvc.Name(own)))
-	require.NoError(t, err)
-
-	missing, err := server.Dial(server.ClientConfig{Target: b.Addr(), TokenFile: file + "-missing"}, server.ClientOptions{})
-	require.NoError(t, err)
-	defer func() { _ = missing.Close() }()
-	_, err = testsvc.Call(t.Context(), missing, "Get", testsvc.New(testsvc.Name(own)))
-	require.Error(t, err)
-	require.Equal(t, codes.Unavailable, status.Code(err))
+	good := peertest.New(t).TLS("license")
+	for name, opts := range map[string]server.ClientOptions{
+		"nothing said":      {Service: "things"},
+		"no service":        {TLS: good},
+		"half a pair":       {Service: "things", TLS: mtls.Config{CertFile: good.CertFile, CAFile: good.CAFile}},
+		"files not there":   {Service: "things", TLS: mtls.Config{CAFile: "/nowhere"}},
+		"not a certificate": {Service: "things", TLS: mtls.Config{CAFile: good.KeyFile}},
+		"plain with files":  {Service: "things", TLS: mtls.Config{CAFile: good.CAFile, Plaintext: true}},
+	} {
+		_, err := server.Dial(server.ClientConfig{Target: "127.0.0.1:1"}, opts)
+		require.ErrorContains(t, err, "tls", name)
+	}
 }

@@ -131,7 +131,7 @@ func TestDrainEndsStreams(t *testing.T) {
 
 func TestEndBeforeTheBeginning(t *testing.T) {
 	t.Parallel()
-	s, err := server.New(localConfig(), server.Deps{Name: "things", Verifier: known, Logger: slog.New(slog.DiscardHandler)})
+	s, err := server.New(localConfig(), server.Deps{Name: "things", TLS: plain, Verifier: known, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -147,7 +147,7 @@ func TestFailingWorkerEndsTheServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := server.New(localConfig(), server.Deps{Name: "things", Verifier: known, Logger: slog.New(slog.DiscardHandler), AccountCheckedByHandler: []string{testsvc.Full("Own")}})
+			s, err := server.New(localConfig(), server.Deps{Name: "things", TLS: plain, Verifier: known, Logger: slog.New(slog.DiscardHandler), AccountCheckedByHandler: []string{testsvc.Full("Own")}})
 			require.NoError(t, err)
 			testsvc.Register(s, testsvc.Service, nil)
 			closed := false
@@ -166,14 +166,14 @@ func TestFailingWorkerEndsTheServer(t *testing.T) {
 
 func TestCloseOfServerThatNeverRan(t *testing.T) {
 	t.Parallel()
-	s, err := server.New(localConfig(), server.Deps{Name: "things", Verifier: known})
+	s, err := server.New(localConfig(), server.Deps{Name: "things", TLS: plain, Verifier: known})
 	require.NoError(t, err)
 	broken := errors.New("broken")
 	s.OnClose("pool", func(context.Context) error { return broken })
 	require.ErrorIs(t, s.Close(), broken)
 	again, err := server.New(server.Config{
 		Addr: s.Addr(), OpsAddr: s.OpsAddr(), MaxRecvBytes: 1, MaxConcurrentStreams: 1, DefaultDeadline: 1, MaxDeadline: 1, StreamDeadline: 1, DrainTimeout: 1,
-	}, server.Deps{Name: "things", Verifier: known})
+	}, server.Deps{Name: "things", TLS: plain, Verifier: known})
 	require.NoError(t, err, "its ports are free again")
 	require.NoError(t, again.Close())
 }

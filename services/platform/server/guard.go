@@ -14,6 +14,7 @@ import (
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -56,12 +57,22 @@ type guard struct {
 	policy   *atomic.Pointer[authn.Policy]
 }
 
-// identify puts the caller into the context. Public methods may be called with any token or none: whoever opens a link out of
-// a mail may happen to have one that is out of date.
+// identify puts the caller into the context: by the token, or without one by the certificate of a service. A service that passes
+// a person's token on (the gateway) acts as that person, with no rights of its own. Public methods may be called with any token
+// or none: whoever opens a link out of a mail may happen to have one that is out of date.
 func (g guard) identify(ctx context.Context, method string) (context.Context, error) {
 	header := first(metadata.ValueFromIncomingContext(ctx, "authorization"))
-	if header == "" || g.policy.Load().Public(method) {
+	if g.policy.Load().Public(method) {
 		return ctx, nil
+	}
+	if header == "" {
+		service, ok := mtls.Peer(ctx)
+		if !ok {
+			return ctx, nil
+		}
+		id := authn.Identity{Service: service}
+		noteCaller(ctx, id)
+		return authn.NewContext(ctx, id), nil
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -107,10 +108,11 @@ func (s *Server) build() error {
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	opts, err := s.cfg.options()
+	creds, err := mtls.Server(s.deps.TLS, s.log)
 	if err != nil {
-		return err
+		return fmt.Errorf("server: %w", err)
 	}
+	opts := append(s.cfg.options(), grpc.Creds(creds))
 	if s.deps.TracerProvider != nil {
 		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(s.deps.TracerProvider))))
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/internal/testsvc"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
@@ -241,7 +242,7 @@ func TestDeadlines(t *testing.T) {
 func TestServerRefusesToStartUnguarded(t *testing.T) {
 	t.Parallel()
 	closed := false
-	s, err := server.New(localConfig(), server.Deps{Name: "things", Verifier: known, Logger: slog.New(slog.DiscardHandler)})
+	s, err := server.New(localConfig(), server.Deps{Name: "things", TLS: plain, Verifier: known, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	testsvc.Register(s, testsvc.Unguarded, nil)
 	s.OnClose("database", func(context.Context) error { closed = true; return nil })
@@ -259,14 +260,15 @@ func TestNewRefusesNonsense(t *testing.T) {
 		"max below default":        func(c *server.Config, _ *server.Deps) { c.MaxDeadline = time.Second },
 		"no message size":          func(c *server.Config, _ *server.Deps) { c.MaxRecvBytes = 0 },
 		"negative wait":            func(c *server.Config, _ *server.Deps) { c.DrainWait = -1 },
-		"certificate without key":  func(c *server.Config, _ *server.Deps) { c.TLSCertFile = "x" },
-		"a certificate not there":  func(c *server.Config, _ *server.Deps) { c.TLSCertFile, c.TLSKeyFile = "x", "y" },
-		"client CA without TLS":    func(c *server.Config, _ *server.Deps) { c.ClientCAFile = "x" },
+		"no TLS, not by word":      func(_ *server.Config, d *server.Deps) { d.TLS = mtls.DefaultConfig() },
+		"certificate without key":  func(_ *server.Config, d *server.Deps) { d.TLS = mtls.Config{CertFile: "x", CAFile: "x"} },
+		"a certificate not there":  func(_ *server.Config, d *server.Deps) { d.TLS = mtls.Config{CertFile: "x", KeyFile: "y", CAFile: "z"} },
+		"authority alone":          func(_ *server.Config, d *server.Deps) { d.TLS = mtls.Config{CAFile: "x"} },
 		"an address not ours":      func(c *server.Config, _ *server.Deps) { c.Addr = "192.0.2.1:1" },
 		"an ops address not ours":  func(c *server.Config, _ *server.Deps) { c.OpsAddr = "192.0.2.1:1" },
 		"an address without sense": func(c *server.Config, _ *server.Deps) { c.Addr = "nonsense" },
 	} {
-		cfg, deps := localConfig(), server.Deps{Name: "things", Verifier: known}
+		cfg, deps := localConfig(), server.Deps{Name: "things", TLS: plain, Verifier: known}
 		change(&cfg, &deps)
 		_, err := server.New(cfg, deps)
 		require.Error(t, err, name)

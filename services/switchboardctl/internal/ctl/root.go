@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
@@ -27,9 +28,10 @@ type Streams struct {
 // app is what all commands share.
 type app struct {
 	Streams
-	server, caFile, account, token, tokenFile, output string
-	timeout                                           time.Duration
-	conn                                              *grpc.ClientConn
+	server, caFile, trustDomain, account, token, tokenFile, output string
+	plaintext                                                      bool
+	timeout                                                        time.Duration
+	conn                                                           *grpc.ClientConn
 }
 
 // Run runs one command line and returns the exit code (see exitCode).
@@ -56,7 +58,8 @@ func (a *app) root() *cobra.Command {
 		Long: `Administer phone users: assign licences, import files, list, trash, restore and remove, and read the account log.
 
 It speaks gRPC to the license service. Each flag can also be set by an environment variable:
-  SWITCHBOARDCTL_SERVER, SWITCHBOARDCTL_CA_FILE, SWITCHBOARDCTL_ACCOUNT, SWITCHBOARDCTL_TOKEN, SWITCHBOARDCTL_TOKEN_FILE
+  SWITCHBOARDCTL_SERVER, SWITCHBOARDCTL_CA_FILE, SWITCHBOARDCTL_TRUST_DOMAIN, SWITCHBOARDCTL_PLAINTEXT (true),
+  SWITCHBOARDCTL_ACCOUNT, SWITCHBOARDCTL_TOKEN, SWITCHBOARDCTL_TOKEN_FILE
 
 Exit codes:
   0  done
@@ -75,7 +78,9 @@ Exit codes:
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", env("SERVER", "127.0.0.1:8443"), "address of the license service, host:port")
-	f.StringVar(&a.caFile, "ca-file", env("CA_FILE", ""), "certificate authority of the service; without one plain text is spoken")
+	f.StringVar(&a.caFile, "ca-file", env("CA_FILE", ""), "certificate authority of the services")
+	f.BoolVar(&a.plaintext, "plaintext", env("PLAINTEXT", "") == "true", "speak without TLS, to a service that was started so")
+	f.StringVar(&a.trustDomain, "trust-domain", env("TRUST_DOMAIN", mtls.DefaultTrustDomain), "host part of the names in the services' certificates")
 	f.StringVarP(&a.account, "account", "a", env("ACCOUNT", ""), "the account, accounts/… or its id")
 	f.StringVar(&a.tokenFile, "token-file", env("TOKEN_FILE", ""), "file with the bearer token")
 	f.StringVarP(&a.output, "output", "o", "table", "table or json")
@@ -109,7 +114,9 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 	if a.conn != nil {
 		return a.conn, nil
 	}
-	conn, err := server.Dial(server.ClientConfig{Target: a.server, CAFile: a.caFile, Timeout: a.timeout}, server.ClientOptions{})
+	conn, err := server.Dial(server.ClientConfig{Target: a.server, Timeout: a.timeout}, server.ClientOptions{
+		Service: "license", TLS: mtls.Config{CAFile: a.caFile, TrustDomain: a.trustDomain, Plaintext: a.plaintext},
+	})
 	a.conn = conn
 	return conn, err
 }

@@ -99,7 +99,8 @@ type Access struct {
 	// Empty only where a request does not name its account (operations): the handler then compares the account of the resource, and
 	// answers NOT_FOUND for another account's.
 	AccountField []string `protobuf:"bytes,4,rep,name=account_field,json=accountField,proto3" json:"account_field,omitempty"`
-	// Names of Switchboard services that may call (tokens with the claim `service`), for every account.
+	// Names of Switchboard services that may call, for every account. A service is known by the certificate of its connection (the
+	// URI spiffe://<trust domain>/service/<name>), never by a token, and only by calls that carry no token.
 	Services      []string `protobuf:"bytes,5,rep,name=services,proto3" json:"services,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
