@@ -89,7 +89,7 @@ func (i *Issuer) signedIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims, err := readChoice(r.PostForm.Get("as"))
-	if err != nil || (!claims.Operator && !roles[claims.Role]) || claims.Service != "" {
+	if err != nil || (!claims.Operator && !roles[claims.Role]) {
 		http.Error(w, "Choose who signs in.", http.StatusBadRequest)
 		return
 	}
