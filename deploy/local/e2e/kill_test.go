@@ -56,6 +56,7 @@ func impatient(_ string, config any) {
 	case *license.Config:
 		c.Provisioning.DriveTimeout, c.Provisioning.Claim = time.Second, 2*time.Second
 		c.Provisioning.ReconcileInterval = 100 * time.Millisecond
+		c.Provisioning.OutboxClaim = 2 * time.Second
 		c.Import.Claim, c.Import.PollInterval = 3*time.Second, 100*time.Millisecond
 	case *notification.Config:
 		c.SMTP.DialTimeout, c.SMTP.SendTimeout = time.Second, time.Second
@@ -244,78 +245,4 @@ func (j *job) reachable() {
 		}
 		return errors.Join(all...)
 	})
-}
-
-// TestKilledAtAnyMoment kills services at random moments while many assign, and starts them again.
-func TestKilledAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	eachKillable(t, func(v *victims) {
-		const callers, calls, size = 6, 8, 5
-		tn := newTenant(v.T, v.stack, callers*calls*size)
-		assignees, pkg := tn.userNames(callers*calls*size), tn.pkg("Domestic", callers*calls*size)
-		ctx, stop := context.WithCancelCause(v.Context())
-		kills := make(chan int, 1)
-		go func() {
-			n, err := v.havoc(ctx)
-			if err != nil {
-				stop(err)
-			}
-			kills <- n
-		}()
-		failed := make(chan error, callers)
-		for c := range callers {
-			go func() { failed <- tn.assignInsisting(ctx, assignees[c*calls*size:(c+1)*calls*size], size, pkg) }()
-		}
-		var all []error
-		for range callers {
-			all = append(all, <-failed)
-		}
-		stop(nil)
-		n := <-kills
-		require.NoError(v, errors.Join(all...))
-		v.Logf("%d kills", n)
-		require.Positive(v, n)
-		require.Len(v, tn.addUp().PhoneUsers, len(assignees))
-	})
-}
-
-// assignInsisting assigns in small batches and repeats each call until it is answered.
-func (tn *tenant) assignInsisting(ctx context.Context, assignees []string, size int, pkg string) error {
-	for batch := range slices.Chunk(assignees, size) {
-		req := gatewayclient.AssignRequest{Assignees: batch, Package: pkg, RequestID: uuid.NewString()}
-		deadline := time.Now().Add(2 * patience)
-		for {
-			_, err := tn.admin.Assign(ctx, tn.account, req)
-			if err == nil {
-				break
-			}
-			if time.Now().After(deadline) || context.Cause(ctx) != nil {
-				return errors.Join(err, context.Cause(ctx))
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	}
-	return nil
-}
-
-// havoc kills one service after another until ctx ends, and answers how often.
-func (v *victims) havoc(ctx context.Context) (int, error) {
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return n, nil
-		case <-time.After(time.Duration(50+37*(n%7)) * time.Millisecond):
-		}
-		service := stack.ServiceNames()[n%len(stack.ServiceNames())]
-		v.stack.ExpectEnd(service, 0)
-		if err := v.stack.Process(service, 0).Kill(); err != nil {
-			return n, fmt.Errorf("killing %s: %w", service, err)
-		}
-		if err := v.restart(service); err != nil {
-			return n, fmt.Errorf("starting %s again: %w", service, err)
-		}
-	}
 }

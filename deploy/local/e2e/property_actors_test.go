@@ -54,12 +54,12 @@ func (m *model) together(ctx context.Context, actors [][]call) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	l, err := m.ledger(ctx)
+	l, err := m.tn.ledger(ctx)
 	if err != nil {
 		return err
 	}
 	m.trash = l.account.Policy != nil && l.account.Policy.SoftDelete
-	return errors.Join(l.disagreements(m.fixture)...)
+	return errors.Join(l.disagreements()...)
 }
 
 // act prepares a call of one of several callers. One with a request id is made twice at the same time. mu guards the model's told.

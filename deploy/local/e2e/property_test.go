@@ -171,11 +171,11 @@ func (f *fixture) sequence(rt *rapid.T) error {
 			return fmt.Errorf("%+v: %w", c, err)
 		}
 	}
-	l, err := f.ledger(ctx)
+	l, err := f.tn.ledger(ctx)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(append(l.disagreements(f), m.agrees(l)...)...); err != nil {
+	if err := errors.Join(append(l.disagreements(), m.agrees(l)...)...); err != nil {
 		return err
 	}
 	if err := m.together(ctx, drawActors(rt, m)); err != nil {
@@ -274,7 +274,7 @@ func (m *model) end(ctx context.Context) error {
 	for k, n := range m.told {
 		m.fixture.told[k] += n
 	}
-	l, err := m.ledger(ctx)
+	l, err := m.tn.ledger(ctx)
 	if err != nil {
 		return err
 	}

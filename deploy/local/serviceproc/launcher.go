@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +55,7 @@ func (l Launcher) Launch(ctx context.Context, s stack.Spec) (stack.Process, erro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the process: %w", err)
 	}
-	if err := stack.WithAddresses(s, choosePort); err != nil {
+	if err := stack.ChooseAddresses(s); err != nil {
 		return nil, err
 	}
 	file, err := writeSpec(dir, s)
@@ -81,22 +79,6 @@ func writeSpec(dir string, s stack.Spec) (string, error) {
 		return "", fmt.Errorf("writing the settings of %s: %w", s.Service, err)
 	}
 	return file, nil
-}
-
-// choosePort finds a free address outside the range from which the system takes ports for outgoing connections, since a process
-// that starts again must find its port free.
-func choosePort() (string, error) {
-	const from, to, tries = 15000, 30000, 100
-	var last error
-	for range tries {
-		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from))
-		lis, err := net.Listen("tcp", addr)
-		if err == nil {
-			return addr, lis.Close()
-		}
-		last = err
-	}
-	return "", fmt.Errorf("finding a free port: %w", last)
 }
 
 // process is a service in a process of its own.

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 )
 
-// Spec says which replica of which service to start.
+// Spec says which replica of which service, or that the gateway, is to be started.
 type Spec struct {
-	// Service is the service's name, Replica its number from 0.
+	// Service is the service's name or Gateway, Replica its number from 0.
 	Service string
 	Replica int
 	// Config points to the service's Config. Its addresses have port 0 for the first start of a replica.
@@ -21,9 +22,11 @@ type Spec struct {
 	Clock  clock.Clock
 	Faults faults.Injector
 	Log    *slog.Logger
+	// Listener is used instead of the address, by a gateway in this process.
+	Listener net.Listener
 }
 
-// Launcher starts services.
+// Launcher starts services and the gateway.
 type Launcher interface {
 	// Launch starts a replica and returns once its addresses are known; it may not answer yet. ctx bounds the start only.
 	Launch(ctx context.Context, spec Spec) (Process, error)

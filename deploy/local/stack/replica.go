@@ -23,28 +23,25 @@ type replica struct {
 
 // startServices starts license after the services that it calls, and the gateway last.
 func (s *Stack) startServices(ctx context.Context) error {
-	addr := s.opts.GatewayAddr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	// The port is opened first, since the links in mails lead there.
-	front, err := listen(ctx, addr)
+	front, err := s.gatewaySpec(ctx)
 	if err != nil {
 		return err
 	}
-	s.info.Gateway = "http://" + front.Addr().String()
-	if err := s.startAll(ctx); err != nil {
-		return errors.Join(err, front.Close())
+	config := own[gateway.Config](front.Config)
+	s.info.Gateway = "http://" + config.HTTP.Addr
+	err = s.startAll(ctx)
+	if err == nil {
+		s.wireGateway(config)
+		s.replicas[Gateway] = make([]*replica, 1)
+		err = s.launch(ctx, front)
 	}
-	cfg := s.gatewayConfig()
-	g, err := gateway.New(cfg, gateway.Options{Logger: s.opts.Log, Listener: front})
 	if err != nil {
-		return errors.Join(err, front.Close())
+		if front.Listener != nil {
+			err = errors.Join(err, front.Listener.Close())
+		}
+		return err
 	}
-	s.gateway = newRoutine(ctx, g)
-	s.info.Ops["gateway"] = "http://" + g.OpsAddr()
-	s.onStop("the gateway", s.gateway.Stop)
-	s.watch("gateway", s.gateway, func() bool { return false })
+	s.info.Ops[Gateway] = "http://" + s.Process(Gateway, 0).OpsAddr()
 	return nil
 }
 
@@ -78,8 +75,9 @@ func (s *Stack) launch(ctx context.Context, spec Spec) error {
 		return fmt.Errorf("starting %s: %w", spec.Service, err)
 	}
 	// Should it ever start again, then where its callers know it.
-	shared := kinds[spec.Service].shared(spec.Config)
-	shared.server.Addr, shared.server.OpsAddr = process.Addr(), process.OpsAddr()
+	addr, opsAddr := kinds[spec.Service].addresses(spec.Config)
+	*addr, *opsAddr = process.Addr(), process.OpsAddr()
+	spec.Listener = nil
 	r := &replica{spec: spec, process: process}
 	s.mu.Lock()
 	s.replicas[spec.Service][spec.Replica] = r

@@ -6,7 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
+	"math/rand/v2"
+	"net"
 
 	"github.com/switchboard-phone/switchboard/gateway"
 	"github.com/switchboard-phone/switchboard/services/extension"
@@ -27,7 +28,7 @@ const (
 	Notification = "notification"
 )
 
-// Gateway is the name of the gateway, which is no service but has an identity.
+// Gateway is the name of the gateway, which stands in front of the services. It is none of them, but has an identity.
 const Gateway = "gateway"
 
 // ServiceNames lists the services.
@@ -41,15 +42,18 @@ type shared struct {
 	tls      *mtls.Config
 }
 
-// kind is what the stack knows of a service. A config is a pointer to the service's own Config.
+// kind is what the stack knows of a service, or of the gateway, which has only the last three. A config is a pointer to its own
+// Config.
 type kind struct {
 	migrate func(ctx context.Context, databaseURL string, log *slog.Logger) error
-	// config makes the default settings.
-	config func() any
 	// shared finds the settings in it that all services have.
 	shared func(config any) shared
 	// wire fills in what only this service has.
 	wire func(s *Stack, config any)
+	// config makes the default settings.
+	config func() any
+	// addresses finds where it serves and where its metrics are.
+	addresses func(config any) (addr, opsAddr *string)
 	// build makes the service.
 	build func(ctx context.Context, spec Spec) (Runner, error)
 }
@@ -70,7 +74,11 @@ func (x service[T]) kind() kind {
 		config:  func() any { c := x.defaults(); return &c },
 		shared:  func(config any) shared { return x.shared(own[T](config)) },
 		wire:    func(s *Stack, config any) { x.wire(s, own[T](config)) },
-		build:   func(ctx context.Context, spec Spec) (Runner, error) { return x.build(ctx, *own[T](spec.Config), spec) },
+		addresses: func(config any) (addr, opsAddr *string) {
+			c := x.shared(own[T](config)).server
+			return &c.Addr, &c.OpsAddr
+		},
+		build: func(ctx context.Context, spec Spec) (Runner, error) { return x.build(ctx, *own[T](spec.Config), spec) },
 	}
 }
 
@@ -129,6 +137,16 @@ var kinds = map[string]kind{
 			return notification.New(ctx, c, notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
 		},
 	}.kind(),
+	Gateway: {
+		config: func() any { c := gateway.DefaultConfig(); return &c },
+		addresses: func(config any) (addr, opsAddr *string) {
+			c := own[gateway.Config](config)
+			return &c.HTTP.Addr, &c.HTTP.OpsAddr
+		},
+		build: func(_ context.Context, spec Spec) (Runner, error) {
+			return gateway.New(*own[gateway.Config](spec.Config), gateway.Options{Logger: spec.Log, Listener: spec.Listener})
+		},
+	},
 }
 
 // localConns bounds a replica's connections to the database: many replicas share one small server.
@@ -154,9 +172,12 @@ func (s *Stack) spec(service string, replica int) Spec {
 	return spec
 }
 
+// anyPort is a free port of this machine.
+const anyPort = "127.0.0.1:0"
+
 // localServer makes a server listen on this machine only and end without waiting for a load balancer to turn away.
 func localServer(c *server.Config) {
-	c.Addr, c.OpsAddr = "127.0.0.1:0", "127.0.0.1:0"
+	c.Addr, c.OpsAddr = anyPort, anyPort
 	c.DrainWait = 0
 }
 
@@ -169,23 +190,40 @@ func (s *Stack) target(service string) string {
 	return staticTarget(addrs)
 }
 
-func (s *Stack) gatewayConfig() gateway.Config {
+// gatewaySpec says how to start the gateway, but for the services behind it. Its port is taken first, since links in mails lead there.
+func (s *Stack) gatewaySpec(ctx context.Context) (Spec, error) {
 	c := gateway.DefaultConfig()
-	c.HTTP.OpsAddr = "127.0.0.1:0"
+	c.HTTP.Addr, c.HTTP.OpsAddr = s.opts.GatewayAddr, anyPort
 	c.HTTP.DrainWait = 0
 	// On loopback, for curl and browsers; the services behind are called over TLS.
 	c.HTTP.Plaintext = true
 	c.TLS = s.identities[Gateway]
+	if c.HTTP.Addr == "" {
+		c.HTTP.Addr = anyPort
+	}
+	spec := Spec{Service: Gateway, Config: &c, Log: s.opts.Log}
+	if _, here := s.opts.Launcher.(InProcess); !here {
+		return spec, ChooseAddresses(spec)
+	}
+	front, err := listen(ctx, c.HTTP.Addr)
+	if err != nil {
+		return spec, err
+	}
+	spec.Listener, c.HTTP.Addr = front, front.Addr().String()
+	return spec, nil
+}
+
+// wireGateway tells the gateway where the services are.
+func (s *Stack) wireGateway(c *gateway.Config) {
 	for service, client := range map[string]*server.ClientConfig{
 		License: &c.License, Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification,
 	} {
 		client.Target = s.target(service)
 	}
 	c.Portal.Dir, c.Portal.Issuer = s.opts.PortalDir, s.front.issuer.URL()
-	return c
 }
 
-// Build makes a service that is ready to run.
+// Build makes a service, or the gateway, that is ready to run.
 func Build(ctx context.Context, spec Spec) (Runner, error) {
 	k, ok := kinds[spec.Service]
 	if !ok {
@@ -200,10 +238,11 @@ func Build(ctx context.Context, spec Spec) (Runner, error) {
 
 // DecodeConfig reads a service's settings as json.Marshal wrote them and answers a pointer to its Config.
 func DecodeConfig(service string, raw []byte) (any, error) {
-	if !slices.Contains(ServiceNames(), service) {
+	k, ok := kinds[service]
+	if !ok {
 		return nil, fmt.Errorf("there is no service %q", service)
 	}
-	config := kinds[service].config()
+	config := k.config()
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(config); err != nil {
@@ -212,18 +251,33 @@ func DecodeConfig(service string, raw []byte) (any, error) {
 	return config, nil
 }
 
-// WithAddresses fills in the addresses of a replica that has none yet with those that choose answers.
-func WithAddresses(spec Spec, choose func() (string, error)) error {
-	c := kinds[spec.Service].shared(spec.Config).server
-	for _, addr := range []*string{&c.Addr, &c.OpsAddr} {
-		if *addr != "127.0.0.1:0" {
+// ChooseAddresses gives a replica that has no addresses yet free ones, where it can be started again and again: outside the range
+// from which the system takes ports for outgoing connections.
+func ChooseAddresses(spec Spec) error {
+	addr, opsAddr := kinds[spec.Service].addresses(spec.Config)
+	for _, a := range []*string{addr, opsAddr} {
+		if *a != anyPort {
 			continue
 		}
-		chosen, err := choose()
+		chosen, err := choosePort()
 		if err != nil {
 			return err
 		}
-		*addr = chosen
+		*a = chosen
 	}
 	return nil
+}
+
+func choosePort() (string, error) {
+	const from, to, tries = 15000, 30000, 100
+	var last error
+	for range tries {
+		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from))
+		lis, err := net.Listen("tcp", addr)
+		if err == nil {
+			return addr, lis.Close()
+		}
+		last = err
+	}
+	return "", fmt.Errorf("finding a free port: %w", last)
 }

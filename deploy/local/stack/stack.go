@@ -48,7 +48,7 @@ type Options struct {
 	Clock clock.Clock
 	// Faults gives a replica its faults. Default: none. Only for services in this process.
 	Faults func(service string, replica int) faults.Injector
-	// Launcher starts the services. Default: in this process.
+	// Launcher starts the services and the gateway. Default: in this process.
 	Launcher Launcher
 	// Log gets what the parts log. Default: slog.Default.
 	Log *slog.Logger
@@ -70,7 +70,6 @@ type Stack struct {
 
 	mu       sync.Mutex
 	replicas map[string][]*replica
-	gateway  Process
 	failed   chan error
 
 	// stops end what was started, last started first.
