@@ -134,6 +134,11 @@ func build(cfg Config, opts Options, db *crdb.DB, srv *server.Server) error {
 	deps.Book = book.New(st, deps.Allocator, reserved, opts.Clock)
 	// etcd is no condition of readiness: without it, numbers come straight from the database.
 	srv.AddCheck("database", db.Ping)
+	schema, err := migrate.NewWatch(db, Migrations, opts.Registry)
+	if err != nil {
+		return err
+	}
+	srv.AddCheck("schema", schema.Ready)
 	api.Register(srv, deps)
 	return nil
 }

@@ -70,6 +70,10 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 	if err := migrate.Check(ctx, db.Pool(), Migrations); err != nil {
 		return nil, err
 	}
+	schema, err := migrate.NewWatch(db, Migrations, opts.Registry)
+	if err != nil {
+		return nil, err
+	}
 	verifier, err := authn.NewVerifier(cfg.Auth, opts.Clock)
 	if err != nil {
 		return nil, err
@@ -86,6 +90,7 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	srv.OnClose("commands", k.Close) // ahead of the database: those that were begun are brought to their end
 	srv.AddCheck("database", db.Ping)
+	srv.AddCheck("schema", schema.Ready)
 	if cfg.AuditInterval > 0 {
 		srv.Go("audit", func(ctx context.Context) error { k.AuditLoop(ctx, cfg.AuditInterval); return nil })
 	}

@@ -10,10 +10,18 @@
 //     again after a break in the middle.
 //
 // In both, every statement bears repetition (IF NOT EXISTS). There are no down migrations: changes first expand, and contract
-// once no running version needs the old form.
+// once no running version needs the old form. Which of the two a file does is said in it, by a line of its own:
+//
+//	-- switchboard:compatible-from 4
+//
+// Programs whose newest migration is number 4, or a later one, run on a schema with this file. An expanding file names the one
+// before it (or an earlier one); a contracting file names the one since which no program uses what it takes away. Without the line
+// a file is for programs that know it, and an older program refuses to start. The line is written into the database with the
+// version, since the older program does not have the file.
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -73,7 +81,11 @@ func Up(ctx context.Context, url string, fsys fs.FS, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectCustom, db, fsys, goose.WithStore(store{}), goose.WithLocker(locker),
+	known, err := versions(fsys)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectCustom, db, fsys, goose.WithStore(store{known}), goose.WithLocker(locker),
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
@@ -112,49 +124,116 @@ func prepare(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// Check returns nil when the database has exactly the migrations of fsys, and otherwise an error that is ErrSchemaOlder or
-// ErrSchemaNewer and says which version is the first to differ.
+// Check returns nil when the database has all migrations of fsys, and otherwise none that fsys lacks but those which say that a
+// program as old as this one runs with them. The error is ErrSchemaOlder or ErrSchemaNewer and says which version is the first to
+// differ.
 func Check(ctx context.Context, q crdb.Querier, fsys fs.FS) error {
 	known, err := versions(fsys)
 	if err != nil {
 		return err
 	}
+	_, err = check(ctx, q, known)
+	return err
+}
+
+// check does what Check says and returns the newest migration that is applied, 0 for none.
+func check(ctx context.Context, q crdb.Querier, known []version) (int64, error) {
 	applied, err := appliedVersions(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	var newestApplied int64
+	if len(applied) > 0 {
+		newestApplied = applied[len(applied)-1]
+	}
+	for _, v := range known {
+		if !slices.Contains(applied, v.number) {
+			return newestApplied, fmt.Errorf("%w: migration %d is missing", ErrSchemaOlder, v.number)
+		}
+		applied = slices.DeleteFunc(applied, func(n int64) bool { return n == v.number })
+	}
+	if len(applied) == 0 {
+		return newestApplied, nil
+	}
+	return newestApplied, suits(ctx, q, newest(known), applied)
+}
+
+// suits says whether a program whose newest migration is own runs with further ones.
+func suits(ctx context.Context, q crdb.Querier, own int64, further []int64) error {
+	from, err := compatible(ctx, q)
 	if err != nil {
 		return err
 	}
-	for _, v := range known {
-		if !slices.Contains(applied, v) {
-			return fmt.Errorf("%w: migration %d is missing", ErrSchemaOlder, v)
+	for _, n := range further {
+		needs, told := from[n]
+		if !told {
+			needs = n
 		}
-	}
-	for _, v := range applied {
-		if !slices.Contains(known, v) {
-			return fmt.Errorf("%w: migration %d is not known here", ErrSchemaNewer, v)
+		if own < needs {
+			return fmt.Errorf("%w: migration %d is not known here and needs a program with migration %d", ErrSchemaNewer, n, needs)
 		}
 	}
 	return nil
 }
 
+// version is one migration and the oldest program, by its newest migration, that runs on a schema with it.
+type version struct{ number, compatibleFrom int64 }
+
+func newest(versions []version) int64 {
+	var n int64
+	for _, v := range versions {
+		n = max(n, v.number)
+	}
+	return n
+}
+
+// compatibleMark begins the line that names the oldest program.
+const compatibleMark = "-- switchboard:compatible-from "
+
 // versions lists the migrations of fsys, ascending.
-func versions(fsys fs.FS) ([]int64, error) {
+func versions(fsys fs.FS) ([]version, error) {
 	names, err := fs.Glob(fsys, "*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("list migrations: %w", err)
 	}
-	var out []int64
+	var out []version
 	for _, name := range names {
 		number, _, _ := strings.Cut(name, "_")
-		v, err := strconv.ParseInt(number, 10, 64)
+		n, err := strconv.ParseInt(number, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("migration %q does not begin with a number and _", name)
 		}
-		out = append(out, v)
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("read migration: %w", err)
+		}
+		from, err := compatibleFrom(string(text), n)
+		if err != nil {
+			return nil, fmt.Errorf("migration %q: %w", name, err)
+		}
+		out = append(out, version{n, from})
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b version) int { return cmp.Compare(a.number, b.number) })
 	return out, nil
 }
 
+// compatibleFrom reads the mark of a migration, which is its own number where there is none.
+func compatibleFrom(text string, own int64) (int64, error) {
+	for line := range strings.Lines(text) {
+		value, ok := strings.CutPrefix(line, compatibleMark)
+		if !ok {
+			continue
+		}
+		from, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		if err != nil || from < 0 || from > own {
+			return 0, fmt.Errorf("%q does not name a migration up to this one", strings.TrimSpace(line))
+		}
+		return from, nil
+	}
+	return own, nil
+}
+
+// appliedVersions lists the migrations that the database has, ascending.
 func appliedVersions(ctx context.Context, q crdb.Querier) ([]int64, error) {
 	rows, err := q.Query(ctx, "SELECT version FROM "+versionTable+" WHERE version > 0 ORDER BY version")
 	if err == nil {
@@ -167,4 +246,20 @@ func appliedVersions(ctx context.Context, q crdb.Querier) ([]int64, error) {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("read schema version: %w", err)
+}
+
+// compatible reads which program is the oldest for each migration. Migrations of releases before there was such a thing are not in it.
+func compatible(ctx context.Context, q crdb.Querier) (map[int64]int64, error) {
+	rows, err := q.Query(ctx, "SELECT version, compatible_from FROM "+compatibleTable)
+	if err == nil {
+		out := map[int64]int64{}
+		var v version
+		if _, err = pgx.ForEachRow(rows, []any{&v.number, &v.compatibleFrom}, func() error { out[v.number] = v.compatibleFrom; return nil }); err == nil {
+			return out, nil
+		}
+	}
+	if crdb.Classify(err) == crdb.SchemaUnknown {
+		return map[int64]int64{}, nil
+	}
+	return nil, fmt.Errorf("read whom the schema suits: %w", err)
 }

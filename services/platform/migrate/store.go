@@ -12,10 +12,16 @@ import (
 const (
 	versionTable = "schema_versions"
 	lockTable    = "schema_lock"
+	// compatibleTable says of migrations which program is the oldest that runs with them. It is a table of its own, so that databases
+	// of earlier releases need no change of a table to get it.
+	compatibleTable = "schema_compatible"
 )
 
 // store keeps the applied versions. goose's own table needs an identity column, which CockroachDB 20.1 does not have.
-type store struct{}
+type store struct {
+	// known are the migrations of this program, for what is written down beside their numbers.
+	known []version
+}
 
 var _ database.StoreExtender = store{}
 
@@ -24,7 +30,8 @@ func createTables(ctx context.Context, db *sql.DB) error {
 		" (version INT8 PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())"
 	const lockDDL = "CREATE TABLE IF NOT EXISTS " + lockTable + " (lock_id INT8 PRIMARY KEY, locked BOOL NOT NULL DEFAULT false," +
 		" locked_at TIMESTAMPTZ, locked_by TEXT, lease_expires_at TIMESTAMPTZ, updated_at TIMESTAMPTZ)"
-	for _, stmt := range []string{ddl, lockDDL, "INSERT INTO " + versionTable + " (version) VALUES (0) ON CONFLICT DO NOTHING"} {
+	const compatibleDDL = "CREATE TABLE IF NOT EXISTS " + compatibleTable + " (version INT8 PRIMARY KEY, compatible_from INT8 NOT NULL)"
+	for _, stmt := range []string{ddl, lockDDL, compatibleDDL, "INSERT INTO " + versionTable + " (version) VALUES (0) ON CONFLICT DO NOTHING"} {
 		if _, err := db.ExecContext(ctx, stmt); err != nil {
 			return err
 		}
@@ -43,8 +50,18 @@ func (store) CreateVersionTable(context.Context, database.DBTxConn) error {
 	return errors.New("the version table is created before")
 }
 
-// Insert implements database.Store.
-func (store) Insert(ctx context.Context, db database.DBTxConn, req database.InsertRequest) error {
+// Insert implements database.Store. What the migration says of older programs is there before the migration counts as applied.
+func (s store) Insert(ctx context.Context, db database.DBTxConn, req database.InsertRequest) error {
+	for _, v := range s.known {
+		if v.number != req.Version {
+			continue
+		}
+		_, err := db.ExecContext(ctx, "INSERT INTO "+compatibleTable+" (version, compatible_from) VALUES ($1, $2) ON CONFLICT (version) DO NOTHING",
+			v.number, v.compatibleFrom)
+		if err != nil {
+			return fmt.Errorf("record whom migration %d suits: %w", req.Version, err)
+		}
+	}
 	if _, err := db.ExecContext(ctx, "INSERT INTO "+versionTable+" (version) VALUES ($1)", req.Version); err != nil {
 		return fmt.Errorf("record migration %d: %w", req.Version, err)
 	}
