@@ -25,6 +25,9 @@ type Config struct {
 	MaxRecvBytes int `koanf:"max_recv_bytes"`
 	// MaxConcurrentStreams bounds the calls under way per connection.
 	MaxConcurrentStreams uint32 `koanf:"max_concurrent_streams"`
+	// MaxConnectionAge is how long a connection lives. Its end makes the caller look up the addresses again, so that replicas which
+	// came later get their share; calls under way end in peace.
+	MaxConnectionAge time.Duration `koanf:"max_connection_age"`
 	// DefaultDeadline is given to calls that come without one, MaxDeadline cuts those that ask for more.
 	DefaultDeadline time.Duration `koanf:"default_deadline"`
 	MaxDeadline     time.Duration `koanf:"max_deadline"`
@@ -40,7 +43,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Addr: ":8443", OpsAddr: ":9090",
-		MaxRecvBytes: 4 << 20, MaxConcurrentStreams: 1000,
+		MaxRecvBytes: 4 << 20, MaxConcurrentStreams: 1000, MaxConnectionAge: 5 * time.Minute,
 		DefaultDeadline: 30 * time.Second, MaxDeadline: 2 * time.Minute, StreamDeadline: 15 * time.Minute,
 		DrainWait: 5 * time.Second, DrainTimeout: 20 * time.Second,
 	}
@@ -72,8 +75,8 @@ type Deps struct {
 
 func (c Config) check() error {
 	switch {
-	case c.MaxRecvBytes <= 0, c.MaxConcurrentStreams == 0:
-		return errors.New("server: max_recv_bytes and max_concurrent_streams must be positive")
+	case c.MaxRecvBytes <= 0, c.MaxConcurrentStreams == 0, c.MaxConnectionAge <= 0:
+		return errors.New("server: max_recv_bytes, max_concurrent_streams and max_connection_age must be positive")
 	case c.DefaultDeadline <= 0, c.MaxDeadline < c.DefaultDeadline, c.StreamDeadline <= 0:
 		return errors.New("server: deadlines must be positive, and max_deadline at least default_deadline")
 	case c.DrainWait < 0, c.DrainTimeout <= 0:
@@ -88,9 +91,8 @@ func (c Config) options() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(c.MaxRecvBytes),
 		grpc.MaxConcurrentStreams(c.MaxConcurrentStreams),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		// Connections end now and then, so that load spreads over replicas that came later.
 		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge: 30 * time.Minute, MaxConnectionAgeGrace: c.MaxDeadline, Time: time.Minute, Timeout: 20 * time.Second,
+			MaxConnectionAge: c.MaxConnectionAge, MaxConnectionAgeGrace: c.MaxDeadline, Time: time.Minute, Timeout: 20 * time.Second,
 		}),
 	}
 }

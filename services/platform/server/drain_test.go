@@ -172,7 +172,7 @@ func TestCloseOfServerThatNeverRan(t *testing.T) {
 	s.OnClose("pool", func(context.Context) error { return broken })
 	require.ErrorIs(t, s.Close(), broken)
 	again, err := server.New(server.Config{
-		Addr: s.Addr(), OpsAddr: s.OpsAddr(), MaxRecvBytes: 1, MaxConcurrentStreams: 1, DefaultDeadline: 1, MaxDeadline: 1, StreamDeadline: 1, DrainTimeout: 1,
+		Addr: s.Addr(), OpsAddr: s.OpsAddr(), MaxRecvBytes: 1, MaxConcurrentStreams: 1, MaxConnectionAge: 1, DefaultDeadline: 1, MaxDeadline: 1, StreamDeadline: 1, DrainTimeout: 1,
 	}, server.Deps{Name: "things", TLS: plain, Verifier: known})
 	require.NoError(t, err, "its ports are free again")
 	require.NoError(t, again.Close())
