@@ -138,6 +138,9 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 		ReadHeaderTimeout: g.cfg.HeaderTimeout, ReadTimeout: g.cfg.ReadTimeout,
 		WriteTimeout: g.cfg.WriteTimeout, IdleTimeout: g.cfg.IdleTimeout,
 	}
+	if err := opts.Registry.Register(server.NewDrainingGauge(g.draining.Load)); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
 	g.ops = &http.Server{
 		Handler: server.OpsHandler(opts.Registry, g.ready, cfg), ReadHeaderTimeout: g.cfg.HeaderTimeout, ErrorLog: errorLog,
 	}

@@ -83,6 +83,10 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	if err := migrate.Check(ctx, db.Pool(), migrations.FS); err != nil {
 		return nil, err
 	}
+	schema, err := migrate.NewWatch(db, migrations.FS, opts.Registry)
+	if err != nil {
+		return nil, err
+	}
 	verifier, err := authn.NewVerifier(cfg.Auth, opts.Clock)
 	if err != nil {
 		return nil, err
@@ -104,6 +108,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	}
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	srv.AddCheck("database", db.Ping)
+	srv.AddCheck("schema", schema.Ready)
 	for _, conn := range others.conns {
 		srv.OnClose("client", func(context.Context) error { return conn.Close() })
 	}
@@ -169,7 +174,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, tokens *token.Signer, others *clients) {
 	lookups := shared.New(st, cfg.Provisioning.DriveTimeout)
 	srv.OnClose("lookups", lookups.Close)
-	relay := provisioning.NewRelay(cfg.Provisioning, st, others.notifications, opts.Logger)
+	relay := provisioning.NewRelay(cfg.Provisioning, st, others.notifications, opts.Logger, opts.TracerProvider)
 	engine := provisioning.New(cfg.Provisioning, provisioning.Deps{
 		Store: lookups, Extensions: others.extensions, Numbering: others.numbering, Relay: relay, Tokens: tokens, Clock: opts.Clock,
 		Logger: opts.Logger, Registerer: opts.Registry,

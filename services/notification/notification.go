@@ -91,8 +91,12 @@ func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
 	}
 	store := sqlstore.New(db)
 	send, err := sender.New(store, client, cfg.Sender, sender.Options{
-		Logger: opts.Logger, Registerer: opts.registerer(), Name: processName(), Faults: opts.Faults,
+		Logger: opts.Logger, Registerer: opts.registerer(), Name: processName(), Faults: opts.Faults, TracerProvider: opts.TracerProvider,
 	})
+	if err != nil {
+		return nil, err
+	}
+	schema, err := migrate.NewWatch(db, Migrations, opts.Registry)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +114,7 @@ func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	// The mail server is no condition of readiness: messages are taken and kept while it is away.
 	srv.AddCheck("database", db.Ping)
+	srv.AddCheck("schema", schema.Ready)
 	srv.Go("sender", send.Run)
 	notificationv1.RegisterNotificationServiceServer(srv, api.New(store, renderer, send.Wake))
 	return &Service{srv: srv}, nil

@@ -67,7 +67,10 @@ func get(t *testing.T, e testkit.Engine, name string, opts stack.Options) *stack
 func start(ctx context.Context, e testkit.Engine, name string, opts stack.Options) (*stack.Stack, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	opts.Database, opts.DatabasePrefix, opts.Log = e.Instance(), name+"_", logger()
+	opts.Database, opts.DatabasePrefix = e.Instance(), name+"_"
+	if opts.Log == nil {
+		opts.Log = logger()
+	}
 	return stack.Start(ctx, opts)
 }
 

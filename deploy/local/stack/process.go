@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 )
@@ -18,10 +20,11 @@ type Spec struct {
 	Replica int
 	// Config points to the service's Config. Its addresses have port 0 for the first start of a replica.
 	Config any
-	// Clock, Faults and Log are for services in this process.
-	Clock  clock.Clock
-	Faults faults.Injector
-	Log    *slog.Logger
+	// Clock, Faults, TracerProvider and Log are for services in this process.
+	Clock          clock.Clock
+	Faults         faults.Injector
+	TracerProvider trace.TracerProvider
+	Log            *slog.Logger
 	// Listener is used instead of the address, by a gateway in this process.
 	Listener net.Listener
 }

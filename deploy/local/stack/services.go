@@ -105,7 +105,7 @@ var kinds = map[string]kind{
 			c.LinkTokens.KeyFile = s.linkKeyFile()
 		},
 		build: func(ctx context.Context, c license.Config, spec Spec) (Runner, error) {
-			return license.New(ctx, c, license.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+			return license.New(ctx, c, license.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
 		},
 	}.kind(),
 	Extension: service[extension.Config]{
@@ -114,7 +114,7 @@ var kinds = map[string]kind{
 		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = []string{s.etcd.Endpoint} },
 		build: func(ctx context.Context, c extension.Config, spec Spec) (Runner, error) {
-			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
 		},
 	}.kind(),
 	Numbering: service[numbering.Config]{
@@ -123,7 +123,7 @@ var kinds = map[string]kind{
 		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
 		wire:     func(*Stack, *numbering.Config) {},
 		build: func(ctx context.Context, c numbering.Config, spec Spec) (Runner, error) {
-			return numbering.New(ctx, c, numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+			return numbering.New(ctx, c, numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
 		},
 	}.kind(),
 	Notification: service[notification.Config]{
@@ -134,7 +134,7 @@ var kinds = map[string]kind{
 			c.SMTP.Address, c.SMTP.TLS, c.SMTP.From = s.front.smtpAddr, "none", "Switchboard <phones@example.com>"
 		},
 		build: func(ctx context.Context, c notification.Config, spec Spec) (Runner, error) {
-			return notification.New(ctx, c, notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults})
+			return notification.New(ctx, c, notification.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
 		},
 	}.kind(),
 	Gateway: {
@@ -144,7 +144,7 @@ var kinds = map[string]kind{
 			return &c.HTTP.Addr, &c.HTTP.OpsAddr
 		},
 		build: func(_ context.Context, spec Spec) (Runner, error) {
-			return gateway.New(*own[gateway.Config](spec.Config), gateway.Options{Logger: spec.Log, Listener: spec.Listener})
+			return gateway.New(*own[gateway.Config](spec.Config), gateway.Options{Logger: spec.Log, TracerProvider: spec.TracerProvider, Listener: spec.Listener})
 		},
 	},
 }
@@ -165,7 +165,7 @@ func (s *Stack) spec(service string, replica int) Spec {
 	if s.opts.Configure != nil {
 		s.opts.Configure(service, config)
 	}
-	spec := Spec{Service: service, Replica: replica, Config: config, Clock: s.opts.Clock, Log: s.opts.Log}
+	spec := Spec{Service: service, Replica: replica, Config: config, Clock: s.opts.Clock, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
 	if s.opts.Faults != nil {
 		spec.Faults = s.opts.Faults(service, replica)
 	}
@@ -201,7 +201,7 @@ func (s *Stack) gatewaySpec(ctx context.Context) (Spec, error) {
 	if c.HTTP.Addr == "" {
 		c.HTTP.Addr = anyPort
 	}
-	spec := Spec{Service: Gateway, Config: &c, Log: s.opts.Log}
+	spec := Spec{Service: Gateway, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
 	if _, here := s.opts.Launcher.(InProcess); !here {
 		return spec, ChooseAddresses(spec)
 	}

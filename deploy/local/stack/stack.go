@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/switchboard-phone/switchboard/deploy/local/issuer"
 	"github.com/switchboard-phone/switchboard/deploy/local/mailsink"
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
@@ -48,6 +50,8 @@ type Options struct {
 	Clock clock.Clock
 	// Faults gives a replica its faults. Default: none. Only for services in this process.
 	Faults func(service string, replica int) faults.Injector
+	// TracerProvider makes the spans of the gateway and of the services in this process. Default: none.
+	TracerProvider trace.TracerProvider
 	// Launcher starts the services and the gateway. Default: in this process.
 	Launcher Launcher
 	// Log gets what the parts log. Default: slog.Default.

@@ -71,6 +71,7 @@ func identified(next http.Handler, log *slog.Logger) http.Handler {
 		// Answers are about people and change at any time. Handlers of files set their own.
 		h.Set("Cache-Control", "no-store")
 		ctx := telemetry.WithLogger(telemetry.WithRequestID(r.Context(), id), log)
+		telemetry.MarkSpan(ctx)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // metrics of one DB. All methods work on nil, which keeps none.
@@ -63,6 +65,7 @@ func (m *metrics) close() {
 func (d *DB) observe(ctx context.Context, op string) (context.Context, func(error)) {
 	start := time.Now()
 	ctx, span := d.tracer.Start(ctx, op, trace.WithSpanKind(trace.SpanKindClient))
+	telemetry.MarkSpan(ctx)
 	return ctx, func(err error) {
 		outcome := "ok"
 		if err != nil {

@@ -41,8 +41,8 @@ type Result[R any] struct {
 }
 
 // Run carries out reqs, in the order of their arrival, for key. It returns one result for each in the same order; an error
-// instead is given to all of them. ctx carries nothing of the callers' and ends after Options.Timeout. A panic is turned into
-// an error for all.
+// instead is given to all of them. ctx ends after Options.Timeout, whatever becomes of the callers; of theirs it carries the trace
+// (see traced), and the request id when there is one caller only. A panic is turned into an error for all.
 type Run[K comparable, Q, R any] func(ctx context.Context, key K, reqs []Q) ([]Result[R], error)
 
 // Group puts requests together. It is safe for concurrent use.
@@ -65,7 +65,8 @@ type queue[Q, R any] struct{ waiting []*call[Q, R] }
 type call[Q, R any] struct {
 	req    Q
 	weight int
-	taken  bool // part of a run; guarded by Group.mu
+	taken  bool            // part of a run; guarded by Group.mu
+	from   context.Context // the caller's, for its trace and its request id
 	done   chan Result[R]
 }
 
@@ -96,7 +97,7 @@ func (g *Group[K, Q, R]) Do(ctx context.Context, key K, q Q) (R, error) {
 	if err := ctx.Err(); err != nil {
 		return zero, err
 	}
-	c := &call[Q, R]{req: q, weight: max(1, g.weight(q)), done: make(chan Result[R], 1)}
+	c := &call[Q, R]{from: ctx, req: q, weight: max(1, g.weight(q)), done: make(chan Result[R], 1)}
 	if err := g.enqueue(key, c); err != nil {
 		return zero, err
 	}
@@ -212,6 +213,12 @@ func (g *Group[K, Q, R]) take(key K) []*call[Q, R] {
 func (g *Group[K, Q, R]) execute(key K, calls []*call[Q, R]) {
 	ctx, cancel := context.WithTimeout(g.base, g.opts.Timeout)
 	defer cancel()
+	from := make([]context.Context, len(calls))
+	for i, c := range calls {
+		from[i] = c.from
+	}
+	ctx, endSpan := traced(ctx, from)
+	defer endSpan()
 	start := time.Now()
 	reqs, sum := make([]Q, len(calls)), 0
 	for i, c := range calls {

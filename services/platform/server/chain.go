@@ -188,5 +188,6 @@ func requestContext(ctx context.Context, log *slog.Logger) (context.Context, str
 		id = telemetry.NewRequestID()
 	}
 	ctx = telemetry.WithLogger(telemetry.WithRequestID(ctx, id), log)
+	telemetry.MarkSpan(ctx)
 	return context.WithValue(ctx, callerKey{}, &caller{actor: authn.Identity{}.Actor()}), id
 }

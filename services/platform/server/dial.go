@@ -103,7 +103,8 @@ func Dial(cfg ClientConfig, opts ClientOptions) (*grpc.ClientConn, error) {
 		dial = append(dial, grpc.WithPerRPCCredentials(opts.Token))
 	}
 	if opts.TracerProvider != nil {
-		dial = append(dial, grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithTracerProvider(opts.TracerProvider))))
+		dial = append(dial, grpc.WithStatsHandler(otelgrpc.NewClientHandler(
+			otelgrpc.WithTracerProvider(opts.TracerProvider), otelgrpc.WithPropagators(telemetry.Propagator))))
 	}
 	conn, err := grpc.NewClient(cfg.Target, append(dial, opts.Extra...)...)
 	if err != nil {

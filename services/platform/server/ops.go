@@ -52,6 +52,18 @@ func OpsHandler(registry *prometheus.Registry, ready func(context.Context) error
 	return mux
 }
 
+// NewDrainingGauge returns the metric that says whether a process is on its way out; draining is asked at every scrape.
+func NewDrainingGauge(draining func() bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "switchboard_draining", Help: "1 from the signal to end until the end, otherwise 0.",
+	}, func() float64 {
+		if draining() {
+			return 1
+		}
+		return 0
+	})
+}
+
 // Ready returns nil when the server takes calls and all its checks agree, and otherwise an error that names those that do not,
 // without their details, which are logged.
 func (s *Server) Ready(ctx context.Context) error {

@@ -100,6 +100,7 @@ func (s *Server) build() error {
 	s.panics = register(s.deps.Registry, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "switchboard_panics_total", Help: "Panics that were caught while serving calls.",
 	}))
+	register(s.deps.Registry, NewDrainingGauge(s.draining.Load))
 	validator, err := protovalidate.New()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
@@ -114,7 +115,8 @@ func (s *Server) build() error {
 	}
 	opts := append(s.cfg.options(), grpc.Creds(creds))
 	if s.deps.TracerProvider != nil {
-		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(s.deps.TracerProvider))))
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(
+			otelgrpc.WithTracerProvider(s.deps.TracerProvider), otelgrpc.WithPropagators(telemetry.Propagator))))
 	}
 	s.grpc = grpc.NewServer(append(append(opts, chain...), s.deps.Extra...)...)
 	healthpb.RegisterHealthServer(s.grpc, s.health)

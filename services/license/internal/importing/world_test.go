@@ -93,7 +93,7 @@ func (w *world) newEngine(t testing.TB, cfg provisioning.Config) *provisioning.E
 	log := slog.New(slog.DiscardHandler)
 	e := provisioning.New(cfg, provisioning.Deps{
 		Store: w.store, Extensions: extensionBook{w.books}, Numbering: numberBook{w.books}, Tokens: signer, Clock: w.clock, Logger: log,
-		Relay: provisioning.NewRelay(cfg, w.store, mailbox{}, log),
+		Relay: provisioning.NewRelay(cfg, w.store, mailbox{}, log, nil),
 	})
 	t.Cleanup(func() { require.NoError(t, e.Close(context.Background())) })
 	return e

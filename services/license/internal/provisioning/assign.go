@@ -162,7 +162,7 @@ func (op *assign) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (st
 		p.State, p.UpdateTime = model.StateActive, e.clock.Now()
 		f.Update = append(f.Update, p)
 		f.Log = append(f.Log, e.entry(s, &p, model.LogAssigned, nil, snapshot(&p)))
-		message, err := e.told(&p, op.AccountName, s.TraceID)
+		message, err := e.told(&p, op.AccountName, originOfSaga(s))
 		if err != nil {
 			return f, nil, err
 		}

@@ -43,7 +43,7 @@ func (e *Engine) Invite(ctx context.Context, c Caller, accountID uuid.UUID, n st
 			CreateTime: now, UpdateTime: now,
 		}
 		u.PhoneUserID = p.ID
-		mails, err := e.told(&p, account.DisplayName, c.TraceID)
+		mails, err := e.told(&p, account.DisplayName, originOf(ctx, c))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -130,7 +130,7 @@ func (*confirm) undo(ctx context.Context, e *Engine, s *store.Saga) error {
 func (op *confirm) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (store.Finish, proto.Message, error) {
 	p := locked[0]
 	p.State, p.ExtensionNumber, p.UpdateTime = model.StateActive, op.number, e.clock.Now()
-	mails, err := e.told(&p, op.AccountName, s.TraceID)
+	mails, err := e.told(&p, op.AccountName, originOfSaga(s))
 	return store.Finish{
 		Update: []model.PhoneUser{p}, ConfirmUser: p.AssigneeID, Outbox: mails,
 		Log: []model.LogEntry{

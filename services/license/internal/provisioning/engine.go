@@ -20,6 +20,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/groupcommit"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // Config bounds the engine.
@@ -220,6 +221,7 @@ func (e *Engine) drive(ctx context.Context, s *store.Saga, op operation, locked 
 	if s.State == store.SagaUndoing {
 		return nil, e.takeBack(ctx, s, op)
 	}
+	s.TraceParent = telemetry.TraceParent(ctx)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := op.remote(ctx, e, s, locked)
 		if isRefusal(err) {

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/license/internal/view"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // entry is a log entry about a phone user, written by a saga.
@@ -62,14 +64,24 @@ func settingsFields(s *licensev1.Settings) map[string]any {
 	return map[string]any{"settings": fields}
 }
 
+// origin is what a mail remembers of the call that caused it, so that its delivery is found from there: it happens later, in
+// another process.
+type origin struct{ requestID, traceParent string }
+
+func originOf(ctx context.Context, c Caller) origin {
+	return origin{c.TraceID, telemetry.TraceParent(ctx)}
+}
+
+func originOfSaga(s *store.Saga) origin { return origin{s.TraceID, s.TraceParent} }
+
 // told is the mail that a phone user's person gets at this point of its life; rooms are not written to. Its id follows from the
 // phone user and the kind of mail, so that however often the saga is driven the person is told once.
-func (e *Engine) told(p *model.PhoneUser, accountName, traceID string) ([]store.OutboxMessage, error) {
+func (e *Engine) told(p *model.PhoneUser, accountName string, from origin) ([]store.OutboxMessage, error) {
 	if p.AssigneeKind != model.KindUser {
 		return nil, nil
 	}
 	kind := mailKind(p)
-	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), traceID)
+	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), from)
 	return []store.OutboxMessage{m}, err
 }
 
@@ -85,7 +97,7 @@ func mailKind(p *model.PhoneUser) notificationv1.Notification_Kind {
 }
 
 // message is a mail to a person, with the extension if there is one and a link to the page that comes next.
-func (e *Engine) message(p *model.PhoneUser, accountName string, kind notificationv1.Notification_Kind, id uuid.UUID, traceID string,
+func (e *Engine) message(p *model.PhoneUser, accountName string, kind notificationv1.Notification_Kind, id uuid.UUID, from origin,
 ) (store.OutboxMessage, error) {
 	link, expires, err := e.link(p, kind)
 	if err != nil {
@@ -94,7 +106,7 @@ func (e *Engine) message(p *model.PhoneUser, accountName string, kind notificati
 	body, err := proto.Marshal(&notificationv1.Message{
 		MessageId: id.String(), Account: model.AccountName(p.AccountID), Kind: kind, Recipient: p.Email,
 		DisplayName: p.DisplayName, AccountDisplayName: accountName, ExtensionNumber: p.ExtensionNumber,
-		Link: link, LinkExpireTime: view.Time(expires), PhoneUser: view.PhoneUserName(p), RequestId: traceID,
+		Link: link, LinkExpireTime: view.Time(expires), PhoneUser: view.PhoneUserName(p), RequestId: from.requestID, TraceParent: from.traceParent,
 	})
 	return store.OutboxMessage{ID: id, AccountID: p.AccountID, Message: body}, err
 }

@@ -24,7 +24,7 @@ func (e *Engine) ResendInvite(ctx context.Context, c Caller, accountID, id uuid.
 		if err := e.mayResend(&p); err != nil {
 			return store.Change{}, err
 		}
-		m, err := e.message(&p, account.DisplayName, mailKind(&p), messageID, c.TraceID)
+		m, err := e.message(&p, account.DisplayName, mailKind(&p), messageID, originOf(ctx, c))
 		if err != nil {
 			return store.Change{}, err
 		}

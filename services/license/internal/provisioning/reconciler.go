@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // RunReconciler drives sagas whose driver died or gave up, until ctx ends. Several replicas may run it: a saga is claimed by one
@@ -60,7 +61,8 @@ func (e *Engine) reconcile(ctx context.Context, window time.Duration) error {
 func (e *Engine) resume(ctx context.Context, s *store.Saga) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.DriveTimeout)
 	defer cancel()
-	log := e.log.With("saga", s.ID, "kind", s.Kind, "attempts", s.Attempts, "request_id", s.TraceID)
+	ctx = telemetry.WithRequestID(ctx, s.TraceID) // for the logs of all that is called, as if the first driver had gone on
+	log := e.log.With("saga", s.ID, "kind", s.Kind, "attempts", s.Attempts)
 	op, err := parsePlan(s)
 	if err != nil {
 		log.ErrorContext(ctx, "operation has a plan that this version does not know", "error", err)

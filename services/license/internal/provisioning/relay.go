@@ -7,14 +7,21 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/protobuf/proto"
 
 	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
-// relayBatch is how many messages are handed over in one call.
-const relayBatch = 500
+const (
+	// relayBatch is how many messages are handed over in one call.
+	relayBatch = 500
+	// maxLinks bounds the traces that the span of such a call names.
+	maxLinks = 100
+)
 
 // Relay hands the outbox over to the notification service. Several replicas may run one each: a message that two hand over
 // is taken once, since the notification service knows it by its id.
@@ -26,13 +33,18 @@ type Relay struct {
 	log           *slog.Logger
 	wake          chan struct{}
 	look          store.Look
+	tracer        trace.Tracer
 }
 
-// NewRelay returns a relay that looks at the outbox when woken, and every cfg.OutboxInterval for what others left.
-func NewRelay(cfg Config, outbox store.Outbox, notifications Notifications, log *slog.Logger) *Relay {
+// NewRelay returns a relay that looks at the outbox when woken, and every cfg.OutboxInterval for what others left. tracing makes spans
+// of what it hands over; nil makes none.
+func NewRelay(cfg Config, outbox store.Outbox, notifications Notifications, log *slog.Logger, tracing trace.TracerProvider) *Relay {
+	if tracing == nil {
+		tracing = noop.NewTracerProvider()
+	}
 	return &Relay{
 		outbox: outbox, notifications: notifications, interval: cfg.OutboxInterval, claim: cfg.OutboxClaim, log: log,
-		wake: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), tracer: tracing.Tracer("switchboard/license"),
 	}
 }
 
@@ -89,6 +101,8 @@ func (r *Relay) handOver(ctx context.Context, claimed []store.OutboxMessage) err
 			return fmt.Errorf("message %s: %w", claimed[i].ID, err)
 		}
 	}
+	ctx, span := r.tracer.Start(ctx, "license.HandOver", trace.WithNewRoot(), trace.WithLinks(telemetry.LinkTo(parentsOf(messages), maxLinks)...))
+	defer span.End()
 	if err := r.notifications.Enqueue(ctx, messages); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
@@ -96,4 +110,13 @@ func (r *Relay) handOver(ctx context.Context, claimed []store.OutboxMessage) err
 		return fmt.Errorf("forget: %w", err)
 	}
 	return nil
+}
+
+// parentsOf are the traces that messages come from.
+func parentsOf(messages []*notificationv1.Message) []string {
+	out := make([]string, len(messages))
+	for i, m := range messages {
+		out[i] = m.GetTraceParent()
+	}
+	return out
 }

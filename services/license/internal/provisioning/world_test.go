@@ -307,7 +307,7 @@ func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, pe
 	cfg.Claim, cfg.ReconcileInterval = time.Second, 50*time.Millisecond
 	cfg.OutboxClaim = 300 * time.Millisecond
 	log := slog.New(slog.DiscardHandler)
-	w.relay = provisioning.NewRelay(cfg, w.store, w.mail, log)
+	w.relay = provisioning.NewRelay(cfg, w.store, w.mail, log, nil)
 	w.engine = provisioning.New(cfg, provisioning.Deps{
 		Store: w.store, Extensions: extensions{w.books}, Numbering: numbering{w.books}, Relay: w.relay, Tokens: signer,
 		Clock: w.clock, Logger: log,

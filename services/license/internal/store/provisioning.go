@@ -77,10 +77,12 @@ type Saga struct {
 	RequestID string
 	Actor     string
 	// TraceID is the request id of the call that began it, as found in logs.
-	TraceID    string
-	Failure    []byte
-	Attempts   int
-	CreateTime time.Time
+	TraceID string
+	// TraceParent is the trace in which it is driven at present; it is not stored.
+	TraceParent string
+	Failure     []byte
+	Attempts    int
+	CreateTime  time.Time
 }
 
 // Begin asks for an operation to begin.

@@ -19,8 +19,9 @@ import (
 
 // How much of typed texts is kept, in characters.
 const (
-	maxName      = 120
-	maxRequestID = 128
+	maxName        = 120
+	maxRequestID   = 128
+	maxTraceParent = 128
 )
 
 var errOtherAccount = errors.New("the phone user is of another account")
@@ -104,6 +105,7 @@ func read(m *notificationv1.Message, report func(field, text string)) (in input,
 	in.Recipient = recipient
 	in.DisplayName = message.SingleLine(m.GetDisplayName(), maxName)
 	in.RequestID = message.SingleLine(m.GetRequestId(), maxRequestID)
+	in.TraceParent = message.SingleLine(m.GetTraceParent(), maxTraceParent)
 	in.content = render.Content{
 		Kind: in.Kind, Name: m.GetDisplayName(), Organisation: m.GetAccountDisplayName(),
 		Extension: extension, Link: m.GetLink(), LinkExpiry: expiry,

@@ -49,8 +49,9 @@ type New struct {
 	MailHTML string
 	// PhoneUser is the phone user that it is about, if any.
 	PhoneUser uuid.NullUUID
-	// RequestID is the request id of the call that caused it; may be empty.
-	RequestID string
+	// RequestID is the request id of the call that caused it, TraceParent its trace (W3C traceparent); both may be empty.
+	RequestID   string
+	TraceParent string
 }
 
 // Message is a message as readers see it.
@@ -101,6 +102,7 @@ type Claimed struct {
 	MailHTML    string
 	Kind        Kind
 	RequestID   string
+	TraceParent string
 	CreateTime  time.Time
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/switchboard-phone/switchboard/services/notification/internal/message"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtp"
@@ -33,6 +35,8 @@ type Options struct {
 	Name string
 	// Faults is asked around every delivery, at the point DeliverPoint.
 	Faults faults.Injector
+	// TracerProvider makes a span of every delivery, in the trace of the call that caused the mail. Default: none.
+	TracerProvider trace.TracerProvider
 }
 
 // DeliverPoint is the fault point around handing one mail to the mail server.
@@ -48,6 +52,7 @@ type Sender struct {
 	faults  faults.Injector
 	log     *slog.Logger
 	metrics *metrics
+	tracer  trace.Tracer
 
 	wake    chan struct{}
 	jobs    chan job
@@ -73,8 +78,12 @@ func New(queue store.Queue, client *smtp.Client, cfg Config, opts Options) (*Sen
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	if opts.TracerProvider == nil {
+		opts.TracerProvider = noop.NewTracerProvider()
+	}
 	return &Sender{
-		queue: queue, client: client, cfg: cfg, retry: cfg.Retry(), name: opts.Name, faults: opts.Faults, log: opts.Logger,
+		tracer: opts.TracerProvider.Tracer("switchboard/notification"),
+		queue:  queue, client: client, cfg: cfg, retry: cfg.Retry(), name: opts.Name, faults: opts.Faults, log: opts.Logger,
 		metrics: newMetrics(opts.Registerer),
 		wake:    make(chan struct{}, 1), taken: make(chan struct{}, 1),
 		jobs: make(chan job, cfg.Batch), results: make(chan result, cfg.Batch),

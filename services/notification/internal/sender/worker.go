@@ -7,6 +7,10 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/switchboard-phone/switchboard/services/notification/internal/message"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/smtp"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
@@ -52,16 +56,34 @@ func (s *Sender) handle(ctx, deliver context.Context, conn *smtp.Conn, j job) re
 	if ctx.Err() != nil || late || (s.outage.down() && !j.probe) {
 		return result{Outcome: message.Outcome{Claim: j.Claim}, unused: true}
 	}
-	deliver = telemetry.WithRequestID(deliver, j.RequestID)
+	deliver, endSpan := s.span(deliver, j)
 	start := time.Now()
 	err := s.deliver(deliver, conn, j)
 	s.metrics.smtpSeconds.Observe(time.Since(start).Seconds())
 	o := s.judge(deliver, j, err)
+	endSpan(o, err)
 	s.metrics.deliveries.WithLabelValues(string(j.Kind), outcomeLabel(o, err)).Inc()
 	if o.State == message.Sent {
 		s.metrics.delay.Observe(max(0, time.Since(j.CreateTime).Seconds()))
 	}
 	return result{Outcome: o}
+}
+
+// span continues the trace, and the request id, of the call that caused a mail; the function it returns ends the span.
+func (s *Sender) span(ctx context.Context, j job) (context.Context, func(message.Outcome, error)) {
+	ctx = telemetry.WithTraceParent(telemetry.WithRequestID(ctx, j.RequestID), j.TraceParent)
+	ctx, span := s.tracer.Start(ctx, "smtp.Deliver", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("switchboard.notification.id", j.ID.String()), attribute.String("switchboard.notification.kind", string(j.Kind)),
+		attribute.Int("switchboard.notification.attempt", j.Attempt)))
+	telemetry.MarkSpan(ctx)
+	return ctx, func(o message.Outcome, err error) {
+		span.SetAttributes(attribute.Int("smtp.reply_code", o.SMTPCode))
+		if err != nil {
+			// The outcome only: texts of mail servers quote addresses.
+			span.SetStatus(codes.Error, outcomeLabel(o, err))
+		}
+		span.End()
+	}
 }
 
 // deliver hands a message to the mail server. A panic becomes an error, so that one mail cannot stop the others.

@@ -14,10 +14,10 @@ import (
 
 const enqueueSQL = `
 INSERT INTO messages (account_id, message_id, kind, recipient, recipient_key, display_name, subject, text_body, mail_text, mail_html,
-    phone_user_id, request_id, state, attempts, failures, last_error, next_attempt_time, create_time)
+    phone_user_id, request_id, trace_parent, state, attempts, failures, last_error, next_attempt_time, create_time)
 SELECT unnest($1::UUID[]), unnest($2::UUID[]), unnest($3::TEXT[]), unnest($4::TEXT[]), unnest($5::TEXT[]), unnest($6::TEXT[]),
     unnest($7::TEXT[]), unnest($8::TEXT[]), unnest($9::TEXT[]), unnest($10::TEXT[]), unnest($11::UUID[]), unnest($12::TEXT[]),
-    'QUEUED', 0, 0, '', now(), now()
+    unnest($13::TEXT[]), 'QUEUED', 0, 0, '', now(), now()
 ON CONFLICT (account_id, message_id) DO NOTHING`
 
 // Enqueue implements store.Queue.
@@ -28,18 +28,18 @@ func (s *Store) Enqueue(ctx context.Context, messages []message.New) (int, error
 	n := len(messages)
 	accounts, ids := make([]uuid.UUID, n), make([]uuid.UUID, n)
 	phoneUsers := make([]uuid.NullUUID, n)
-	text := make([][]string, 9)
+	text := make([][]string, 10)
 	for i, m := range messages {
 		accounts[i], ids[i], phoneUsers[i] = m.Account, m.ID, m.PhoneUser
 		for c, v := range []string{string(m.Kind), m.Recipient, message.RecipientKey(m.Recipient), m.DisplayName, m.Subject,
-			m.TextBody, m.MailText, m.MailHTML, m.RequestID} {
+			m.TextBody, m.MailText, m.MailHTML, m.RequestID, m.TraceParent} {
 			text[c] = append(text[c], v)
 		}
 	}
 	added := 0
 	err := s.db.Do(ctx, "notification.Enqueue", func(ctx context.Context, q crdb.Querier) error {
 		tag, err := q.Exec(ctx, enqueueSQL, accounts, ids, text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7],
-			phoneUsers, text[8])
+			phoneUsers, text[8], text[9])
 		added = int(tag.RowsAffected())
 		return err
 	})
@@ -62,7 +62,7 @@ WITH due AS (
     UPDATE messages AS m SET attempts = m.attempts + 1, next_attempt_time = now() + $2::INTERVAL
     FROM due WHERE m.account_id = due.account_id AND m.message_id = due.message_id
     RETURNING m.account_id, m.message_id, m.attempts, m.failures, m.recipient, m.display_name, m.subject, m.mail_text, m.mail_html,
-        m.kind, m.request_id, m.create_time, due.due_time
+        m.kind, m.request_id, coalesce(m.trace_parent, '') AS trace_parent, m.create_time, due.due_time
 ), noted AS (
     INSERT INTO delivery_attempts (account_id, message_id, attempt, start_time, sender, succeeded, smtp_code, error)
     SELECT account_id, message_id, attempts, now(), $3::TEXT, false, 0, '' FROM claimed
@@ -89,7 +89,7 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration, sende
 			var c message.Claimed
 			var due time.Time
 			err := row.Scan(&c.Account, &c.ID, &c.Attempt, &c.Failures, &c.Recipient, &c.DisplayName, &c.Subject, &c.MailText,
-				&c.MailHTML, &c.Kind, &c.RequestID, &c.CreateTime, &due)
+				&c.MailHTML, &c.Kind, &c.RequestID, &c.TraceParent, &c.CreateTime, &due)
 			c.CreateTime = c.CreateTime.UTC()
 			low = due
 			return c, err

@@ -110,7 +110,7 @@ func testClaimCarriesTheMail(t *testing.T, s store.Store) {
 	before, _ := get(t, s, in.Key)
 	require.Equal(t, message.Claimed{
 		Claim: message.Claim{Key: in.Key, Attempt: 1}, Recipient: in.Recipient, DisplayName: in.DisplayName, Subject: in.Subject,
-		MailText: in.MailText, MailHTML: in.MailHTML, Kind: in.Kind, RequestID: in.RequestID, CreateTime: before.CreateTime,
+		MailText: in.MailText, MailHTML: in.MailHTML, Kind: in.Kind, RequestID: in.RequestID, TraceParent: in.TraceParent, CreateTime: before.CreateTime,
 	}, claimOne(t, s))
 
 	m, attempts := get(t, s, in.Key)

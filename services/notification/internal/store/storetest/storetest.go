@@ -65,7 +65,7 @@ func newMessage(t *testing.T, account uuid.UUID) message.New {
 		Key: message.Key{Account: account, ID: newID(t)}, Kind: message.Welcome,
 		Recipient: "Ada@Example.com", DisplayName: "Ada Lovelace", Subject: "Your extension is 1001",
 		TextBody: "token=REDACTED", MailText: "token=s3cret", MailHTML: "<a href=\"?token=s3cret\">",
-		PhoneUser: uuid.NullUUID{UUID: newID(t), Valid: true}, RequestID: "req-1",
+		PhoneUser: uuid.NullUUID{UUID: newID(t), Valid: true}, RequestID: "req-1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	}
 }
 

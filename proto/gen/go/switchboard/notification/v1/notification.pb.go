@@ -575,7 +575,10 @@ type Message struct {
 	// The phone user it is about; empty for none.
 	PhoneUser string `protobuf:"bytes,10,opt,name=phone_user,json=phoneUser,proto3" json:"phone_user,omitempty"`
 	// The request id of the call that caused it, for logs and traces.
-	RequestId     string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,11,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The trace of the call that caused it, as a W3C traceparent; the delivery continues it. Empty for none. Anything else that is
+	// not a traceparent counts as none.
+	TraceParent   string `protobuf:"bytes,12,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +686,13 @@ func (x *Message) GetPhoneUser() string {
 func (x *Message) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *Message) GetTraceParent() string {
+	if x != nil {
+		return x.TraceParent
 	}
 	return ""
 }
@@ -833,7 +843,7 @@ const file_switchboard_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\x05R\ttotalSize\"9\n" +
 	"\x16GetNotificationRequest\x12\x1f\n" +
-	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\x04name\"\xa4\x04\n" +
+	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\x04name\"\xd1\x04\n" +
 	"\aMessage\x12'\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tmessageId\x12#\n" +
@@ -851,7 +861,8 @@ const file_switchboard_notification_v1_notification_proto_rawDesc = "" +
 	"phone_user\x18\n" +
 	" \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tphoneUser\x12'\n" +
 	"\n" +
-	"request_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"g\n" +
+	"request_id\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\x12+\n" +
+	"\ftrace_parent\x18\f \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\vtraceParent\"g\n" +
 	"\x16EnqueueMessagesRequest\x12M\n" +
 	"\bmessages\x18\x01 \x03(\v2$.switchboard.notification.v1.MessageB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\bmessages\"@\n" +
 	"\x17EnqueueMessagesResponse\x12%\n" +
