@@ -71,7 +71,7 @@ func TestClientsFindReplicasThatComeAndLeaveThoseThatGo(t *testing.T) {
 	first, second := replica("first"), replica("second")
 	addresses := newNames(first.Addr())
 	conn, err := server.Dial(server.ClientConfig{Target: "names:///things"}, server.ClientOptions{
-		Token: authn.StaticToken("admin"), Idempotent: []string{testsvc.Full("Get")}, Extra: []grpc.DialOption{grpc.WithResolvers(addresses)},
+		TLS: plain, Token: authn.StaticToken("admin"), Idempotent: []string{testsvc.Full("Get")}, Extra: []grpc.DialOption{grpc.WithResolvers(addresses)},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
