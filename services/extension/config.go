@@ -26,6 +26,8 @@ type Config struct {
 	Database crdb.Config `koanf:"database"`
 	// Auth says whose tokens are taken.
 	Auth authn.Config `koanf:"auth"`
+	// License keeps the directory, which says what people may do.
+	License server.ClientConfig `koanf:"license"`
 	// Telemetry is logs and traces.
 	Telemetry telemetry.Config `koanf:"telemetry"`
 	// Leasing is whether blocks of ranges are leased.
@@ -57,6 +59,7 @@ func EmergencyNumbers() []string {
 func DefaultConfig() Config {
 	return Config{
 		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		License:   server.ClientConfig{Target: "dns:///license:8443"},
 		Telemetry: telemetry.DefaultConfig(), Leasing: LeasingConfig{Enabled: true}, Etcd: etcdx.DefaultConfig(),
 		Allocator: allocator.DefaultConfig(), ReservedNumbers: EmergencyNumbers(),
 	}

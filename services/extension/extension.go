@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/switchboard-phone/switchboard/services/directory"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/allocator"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/api"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/book"
@@ -106,10 +107,21 @@ func serverOf(cfg Config, opts Options) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.New(cfg.Server, server.Deps{
-		Name: "extension", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
+	people, hangUp, err := directory.Dial(cfg.License, cfg.TLS, cfg.Auth, server.ClientOptions{
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv, err := server.New(cfg.Server, server.Deps{
+		Name: "extension", TLS: cfg.TLS, Verifier: verifier, Directory: people, Logger: opts.Logger, Registry: opts.Registry,
 		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
 	})
+	if err != nil {
+		return nil, errors.Join(err, hangUp())
+	}
+	srv.OnClose("directory", func(context.Context) error { return hangUp() })
+	return srv, nil
 }
 
 // build puts the parts together and hands them to srv.

@@ -99,8 +99,9 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	if err != nil {
 		return nil, err
 	}
+	st := sqlstore.New(db)
 	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "license", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry, TracerProvider: opts.TracerProvider,
+		Name: "license", TLS: cfg.TLS, Verifier: verifier, Directory: authn.Remember(api.NewRoles(st), cfg.Auth.RoleTTL, opts.Clock), Logger: opts.Logger, Registry: opts.Registry, TracerProvider: opts.TracerProvider,
 		Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg, AccountCheckedByHandler: api.AccountCheckedByHandler,
 	})
 	if err != nil {
@@ -112,7 +113,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	for _, conn := range others.conns {
 		srv.OnClose("client", func(context.Context) error { return conn.Close() })
 	}
-	register(srv, cfg, opts, sqlstore.New(db), tokens, others)
+	register(srv, cfg, opts, st, tokens, others)
 	return &Service{srv: srv}, nil
 }
 
@@ -195,7 +196,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	reader := api.NewPhoneUserReader(st, others.numbering)
 	licensev1.RegisterAccountServiceServer(srv, api.NewAccountServer(st, opts.Clock))
 	licensev1.RegisterSiteServiceServer(srv, api.NewSiteServer(st, others.ranges, opts.Clock))
-	licensev1.RegisterDirectoryServiceServer(srv, api.NewDirectoryServer(st, engine, opts.Clock))
+	licensev1.RegisterDirectoryServiceServer(srv, api.NewDirectoryServer(st, engine, opts.Clock, api.NewRoles(st)))
 	licensev1.RegisterTemplateServiceServer(srv, api.NewTemplateServer(st, opts.Clock))
 	licensev1.RegisterAccountLogServiceServer(srv, api.NewAccountLogServer(st))
 	licensev1.RegisterImportServiceServer(srv, api.NewImportServer(st, importer))

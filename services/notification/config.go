@@ -26,6 +26,8 @@ type Config struct {
 	Database crdb.Config `koanf:"database"`
 	// Auth says whose tokens are taken.
 	Auth authn.Config `koanf:"auth"`
+	// License keeps the directory, which says what people may do.
+	License server.ClientConfig `koanf:"license"`
 	// Telemetry is logs and traces.
 	Telemetry telemetry.Config `koanf:"telemetry"`
 	// SMTP is the mail server. Its Address and From have no default.
@@ -41,6 +43,7 @@ const maxRequest = 16 << 20
 func DefaultConfig() Config {
 	c := Config{
 		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		License:   server.ClientConfig{Target: "dns:///license:8443"},
 		Telemetry: telemetry.DefaultConfig(), SMTP: smtp.DefaultConfig(), Sender: sender.DefaultConfig(),
 	}
 	c.Server.MaxRecvBytes = maxRequest

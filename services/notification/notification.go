@@ -4,6 +4,7 @@ package notification
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
+	"github.com/switchboard-phone/switchboard/services/directory"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/api"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/render"
 	"github.com/switchboard-phone/switchboard/services/notification/internal/sender"
@@ -104,13 +106,20 @@ func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "notification", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
-		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+	people, hangUp, err := directory.Dial(cfg.License, cfg.TLS, cfg.Auth, server.ClientOptions{
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 	})
 	if err != nil {
 		return nil, err
 	}
+	srv, err := server.New(cfg.Server, server.Deps{
+		Name: "notification", TLS: cfg.TLS, Verifier: verifier, Directory: people, Logger: opts.Logger, Registry: opts.Registry,
+		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+	})
+	if err != nil {
+		return nil, errors.Join(err, hangUp())
+	}
+	srv.OnClose("directory", func(context.Context) error { return hangUp() })
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	// The mail server is no condition of readiness: messages are taken and kept while it is away.
 	srv.AddCheck("database", db.Ping)

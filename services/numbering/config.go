@@ -12,11 +12,13 @@ import (
 
 // Config is the service's configuration.
 type Config struct {
-	Server    server.Config    `koanf:"server"`
-	TLS       mtls.Config      `koanf:"tls"`
-	Database  crdb.Config      `koanf:"database"`
-	Auth      authn.Config     `koanf:"auth"`
-	Telemetry telemetry.Config `koanf:"telemetry"`
+	Server   server.Config `koanf:"server"`
+	TLS      mtls.Config   `koanf:"tls"`
+	Database crdb.Config   `koanf:"database"`
+	Auth     authn.Config  `koanf:"auth"`
+	// License keeps the directory, which says what people may do.
+	License   server.ClientConfig `koanf:"license"`
+	Telemetry telemetry.Config    `koanf:"telemetry"`
 	// AuditInterval is how often, on average, each replica looks through the books for contradictions; 0 for never.
 	AuditInterval time.Duration `koanf:"audit_interval"`
 }
@@ -25,6 +27,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
+		License:       server.ClientConfig{Target: "dns:///license:8443"},
 		Telemetry:     telemetry.DefaultConfig(),
 		AuditInterval: 10 * time.Minute,
 	}

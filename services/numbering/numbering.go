@@ -4,6 +4,7 @@ package numbering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	numberingv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1"
+	"github.com/switchboard-phone/switchboard/services/directory"
 	"github.com/switchboard-phone/switchboard/services/numbering/internal/api"
 	"github.com/switchboard-phone/switchboard/services/numbering/internal/keeper"
 	"github.com/switchboard-phone/switchboard/services/numbering/internal/store/sqlstore"
@@ -78,13 +80,20 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 	if err != nil {
 		return nil, err
 	}
-	srv, err := server.New(cfg.Server, server.Deps{
-		Name: "numbering", TLS: cfg.TLS, Verifier: verifier, Logger: opts.Logger, Registry: opts.Registry,
-		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+	people, hangUp, err := directory.Dial(cfg.License, cfg.TLS, cfg.Auth, server.ClientOptions{
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 	})
 	if err != nil {
 		return nil, err
 	}
+	srv, err := server.New(cfg.Server, server.Deps{
+		Name: "numbering", TLS: cfg.TLS, Verifier: verifier, Directory: people, Logger: opts.Logger, Registry: opts.Registry,
+		TracerProvider: opts.TracerProvider, Listener: opts.Listener, OpsListener: opts.OpsListener, DebugConfig: cfg,
+	})
+	if err != nil {
+		return nil, errors.Join(err, hangUp())
+	}
+	srv.OnClose("directory", func(context.Context) error { return hangUp() })
 	st := sqlstore.New(db)
 	k := keeper.New(st, opts.Clock, opts.Logger.With("service", "numbering"), opts.Registry)
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })

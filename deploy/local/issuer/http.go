@@ -125,10 +125,10 @@ func readTokenRequest(body io.Reader) (tokenRequest, error) {
 		return req, nil
 	}
 	if req.Subject == "" || req.Account == "" {
-		return req, errors.New(`name "subject", "account" and "role", or ask for {"operator":true}`)
+		return req, errors.New(`name "subject" and "account", or ask for {"operator":true}`)
 	}
-	if !roles[req.Role] {
-		return req, fmt.Errorf("role %q: use OWNER, ADMIN or MEMBER", req.Role)
+	if req.Role != "" && !roles[req.Role] {
+		return req, fmt.Errorf("role %q: use OWNER, ADMIN or MEMBER, or none for that of the directory", req.Role)
 	}
 	return req, nil
 }

@@ -50,9 +50,9 @@ type Claims struct {
 	Subject string
 	// Account is the id of the caller's account, with or without "accounts/" in front.
 	Account string
-	// Role is OWNER, ADMIN or MEMBER.
+	// Role is OWNER, ADMIN or MEMBER; empty leaves it to the directory.
 	Role string
-	// Email is the caller's e-mail address.
+	// Email is the caller's e-mail address, which counts as verified.
 	Email string
 	// Name is the caller's name.
 	Name string
@@ -140,6 +140,7 @@ type payload struct {
 	Account   string `json:"account,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Email     string `json:"email,omitempty"`
+	Verified  bool   `json:"email_verified,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Nonce     string `json:"nonce,omitempty"`
 	Operator  bool   `json:"operator,omitempty"`
@@ -204,6 +205,7 @@ func (i *Issuer) payload(c Claims, life time.Duration) payload {
 		Account:   strings.TrimPrefix(c.Account, "accounts/"),
 		Role:      c.Role,
 		Email:     c.Email,
+		Verified:  c.Email != "",
 		Name:      c.Name,
 		Nonce:     c.Nonce,
 		Operator:  c.Operator,

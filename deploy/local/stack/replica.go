@@ -46,6 +46,13 @@ func (s *Stack) startServices(ctx context.Context) error {
 }
 
 func (s *Stack) startAll(ctx context.Context) error {
+	for range s.replicaCount(License) {
+		addr, err := ChooseAddress()
+		if err != nil {
+			return err
+		}
+		s.licenseAddrs = append(s.licenseAddrs, addr)
+	}
 	for _, wave := range [][]string{{Extension, Numbering, Notification}, {License}} {
 		var g errgroup.Group
 		for _, name := range wave {

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 
 	"github.com/switchboard-phone/switchboard/gateway"
 	"github.com/switchboard-phone/switchboard/services/extension"
@@ -40,6 +38,8 @@ type shared struct {
 	database *crdb.Config
 	auth     *authn.Config
 	tls      *mtls.Config
+	// license is where services ask who may do what; nil for license itself.
+	license *server.ClientConfig
 }
 
 // kind is what the stack knows of a service, or of the gateway, which has only the last three. A config is a pointer to its own
@@ -96,7 +96,7 @@ var kinds = map[string]kind{
 	License: service[license.Config]{
 		migrate:  license.Migrate,
 		defaults: license.DefaultConfig,
-		shared:   func(c *license.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
+		shared:   func(c *license.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS, nil} },
 		wire: func(s *Stack, c *license.Config) {
 			for name, client := range map[string]*server.ClientConfig{Extension: &c.Extension, Numbering: &c.Numbering, Notification: &c.Notification} {
 				client.Target = s.target(name)
@@ -111,7 +111,7 @@ var kinds = map[string]kind{
 	Extension: service[extension.Config]{
 		migrate:  extension.Migrate,
 		defaults: extension.DefaultConfig,
-		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
+		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS, &c.License} },
 		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = []string{s.etcd.Endpoint} },
 		build: func(ctx context.Context, c extension.Config, spec Spec) (Runner, error) {
 			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
@@ -120,7 +120,7 @@ var kinds = map[string]kind{
 	Numbering: service[numbering.Config]{
 		migrate:  numbering.Migrate,
 		defaults: numbering.DefaultConfig,
-		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
+		shared:   func(c *numbering.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS, &c.License} },
 		wire:     func(*Stack, *numbering.Config) {},
 		build: func(ctx context.Context, c numbering.Config, spec Spec) (Runner, error) {
 			return numbering.New(ctx, c, numbering.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
@@ -129,7 +129,9 @@ var kinds = map[string]kind{
 	Notification: service[notification.Config]{
 		migrate:  notification.Migrate,
 		defaults: notification.DefaultConfig,
-		shared:   func(c *notification.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS} },
+		shared: func(c *notification.Config) shared {
+			return shared{&c.Server, &c.Database, &c.Auth, &c.TLS, &c.License}
+		},
 		wire: func(s *Stack, c *notification.Config) {
 			c.SMTP.Address, c.SMTP.TLS, c.SMTP.From = s.front.smtpAddr, "none", "Switchboard <phones@example.com>"
 		},
@@ -158,6 +160,12 @@ func (s *Stack) spec(service string, replica int) Spec {
 	config := k.config()
 	c := k.shared(config)
 	localServer(c.server)
+	if service == License {
+		c.server.Addr = s.licenseAddrs[replica]
+	}
+	if c.license != nil {
+		c.license.Target = staticTarget(s.licenseAddrs)
+	}
 	c.database.URL, c.database.MaxConns = s.urls[service], localConns
 	c.auth.Issuer, c.auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
 	*c.tls = s.identities[service]
@@ -259,25 +267,11 @@ func ChooseAddresses(spec Spec) error {
 		if *a != anyPort {
 			continue
 		}
-		chosen, err := choosePort()
+		chosen, err := ChooseAddress()
 		if err != nil {
 			return err
 		}
 		*a = chosen
 	}
 	return nil
-}
-
-func choosePort() (string, error) {
-	const from, to, tries = 15000, 30000, 100
-	var last error
-	for range tries {
-		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from))
-		lis, err := net.Listen("tcp", addr)
-		if err == nil {
-			return addr, lis.Close()
-		}
-		last = err
-	}
-	return "", fmt.Errorf("finding a free port: %w", last)
 }

@@ -70,7 +70,9 @@ type Stack struct {
 	runDir     string
 	ca         *localca.CA
 	identities map[string]mtls.Config
-	urls       map[string]string
+	// licenseAddrs are where the replicas of license will serve: others ask it, and start before it.
+	licenseAddrs []string
+	urls         map[string]string
 
 	mu       sync.Mutex
 	replicas map[string][]*replica

@@ -19,8 +19,10 @@ type Identity struct {
 	Account string
 	// Role is what the caller may do in the account: OWNER, ADMIN or MEMBER; empty without an account.
 	Role string
-	// Email is the caller's address where the token tells it.
+	// Email is the caller's address, where the token tells one that the issuer has verified.
 	Email string
+	// User is the id of the directory user that the caller is; empty when the directory was not asked or does not know (see Place).
+	User string
 	// Operator marks platform operators.
 	Operator bool
 	// Service is the name of a calling Switchboard service ("license"), out of its certificate. No token grants it.

@@ -28,11 +28,13 @@ type Config struct {
 	ClockSkew time.Duration `koanf:"clock_skew"`
 	// CacheTTL is how long a token that was verified is believed without looking again.
 	CacheTTL time.Duration `koanf:"cache_ttl"`
+	// RoleTTL is how long a role out of the directory counts without asking again.
+	RoleTTL time.Duration `koanf:"role_ttl"`
 }
 
 // DefaultConfig returns the settings of everything but the issuer.
 func DefaultConfig() Config {
-	return Config{Audience: "switchboard", ClockSkew: 30 * time.Second, CacheTTL: time.Minute}
+	return Config{Audience: "switchboard", ClockSkew: 30 * time.Second, CacheTTL: time.Minute, RoleTTL: 10 * time.Second}
 }
 
 const (
@@ -89,7 +91,7 @@ func (v *oidcVerifier) Verify(ctx context.Context, token string) (Identity, erro
 	if err != nil {
 		return Identity{}, refusal(err, unreachable)
 	}
-	id, err := identity(tok)
+	id, err := v.identity(tok)
 	if err != nil {
 		return Identity{}, unauthenticated("the token's claims are not valid").Wrap(err)
 	}
@@ -110,19 +112,28 @@ func refusal(err, unreachable error) error {
 }
 
 // identity reads the claims.
-func identity(tok *oidc.IDToken) (Identity, error) {
+func (v *oidcVerifier) identity(tok *oidc.IDToken) (Identity, error) {
 	var c struct {
-		Account  string `json:"account"`
-		Role     string `json:"role"`
-		Operator bool   `json:"operator"`
-		Email    string `json:"email"`
+		NotBefore float64 `json:"nbf"`
+		Account   string  `json:"account"`
+		Role      string  `json:"role"`
+		Operator  bool    `json:"operator"`
+		Email     string  `json:"email"`
+		Verified  bool    `json:"email_verified"`
 	}
 	if err := tok.Claims(&c); err != nil {
 		return Identity{}, err
 	}
+	// go-oidc allows five minutes here, whatever is configured.
+	if v.clock.Now().Add(v.cfg.ClockSkew).Unix() < int64(c.NotBefore) {
+		return Identity{}, errors.New("the token is not valid yet")
+	}
 	id := Identity{
 		Subject: tok.Subject, Account: strings.TrimPrefix(c.Account, "accounts/"), Role: c.Role,
 		Email: c.Email, Operator: c.Operator,
+	}
+	if !c.Verified {
+		id.Email = "" // anybody may have typed it
 	}
 	if id.Account == "" && id.Role != "" || strings.Contains(id.Account, "/") {
 		return Identity{}, errors.New("the claims account and role do not fit")

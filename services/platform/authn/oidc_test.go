@@ -5,10 +5,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,10 +113,14 @@ func TestVerifierReadsClaims(t *testing.T) {
 	for _, key := range []jose.JSONWebKey{rsaKey(t, "r"), ecKey(t, "e")} {
 		i := newIssuer(t, key)
 		v := verifier(t, i, clock.NewFake(noon))
-		id, err := v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"email": "jo@example.com"})))
+		id, err := v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"email": "jo@example.com", "email_verified": true})))
 		require.NoError(t, err)
 		require.Equal(t, authn.Identity{Subject: "jo", Account: "a1", Role: "ADMIN", Email: "jo@example.com"}, id)
 		require.Equal(t, "user:jo", id.Actor())
+
+		id, err = v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"email": "jo@example.com"})))
+		require.NoError(t, err)
+		require.Empty(t, id.Email, "not verified, so it is nobody's")
 
 		id, err = v.Verify(t.Context(), sign(t, key, claims(i, map[string]any{"account": "", "role": "", "operator": true})))
 		require.NoError(t, err)
@@ -134,25 +142,51 @@ func TestVerifierRefusesBadTokens(t *testing.T) {
 	require.NoError(t, err)
 	symmetric, err := jwt.Signed(hmac).Claims(claims(i, nil)).Serialize()
 	require.NoError(t, err)
+	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + strings.Split(sign(t, good, claims(i, nil)), ".")[1] + "."
+	public, err := x509.MarshalPKIXPublicKey(good.Public().Key)
+	require.NoError(t, err)
+	byPublic, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{
+		Key: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), KeyID: "k",
+	}}, nil)
+	require.NoError(t, err)
+	confused, err := jwt.Signed(byPublic).Claims(claims(i, nil)).Serialize()
+	require.NoError(t, err)
+	tampered := tamper(t, sign(t, good, claims(i, map[string]any{"role": "MEMBER"})))
 	for name, token := range map[string]string{
-		"not a token":            "nonsense",
-		"empty":                  "",
-		"far too long":           string(make([]byte, 1<<20)),
-		"another key":            sign(t, other, claims(i, nil)),
-		"another audience":       sign(t, good, claims(i, map[string]any{"aud": "elsewhere"})),
-		"another issuer":         sign(t, good, claims(i, map[string]any{"iss": "https://elsewhere"})),
-		"expired":                sign(t, good, claims(i, map[string]any{"exp": noon.Add(-time.Minute).Unix()})),
-		"not valid yet":          sign(t, good, claims(i, map[string]any{"nbf": noon.Add(time.Hour).Unix()})),
-		"a role without account": sign(t, good, claims(i, map[string]any{"account": ""})),
-		"a strange account":      sign(t, good, claims(i, map[string]any{"account": "accounts/a1/users/u"})),
-		"claims of other types":  sign(t, good, claims(i, map[string]any{"operator": "yes"})),
-		"a symmetric signature":  symmetric,
+		"not a token":                "nonsense",
+		"empty":                      "",
+		"far too long":               string(make([]byte, 1<<20)),
+		"another key":                sign(t, other, claims(i, nil)),
+		"another audience":           sign(t, good, claims(i, map[string]any{"aud": "elsewhere"})),
+		"another issuer":             sign(t, good, claims(i, map[string]any{"iss": "https://elsewhere"})),
+		"expired":                    sign(t, good, claims(i, map[string]any{"exp": noon.Add(-time.Minute).Unix()})),
+		"not valid yet":              sign(t, good, claims(i, map[string]any{"nbf": noon.Add(time.Hour).Unix()})),
+		"almost valid":               sign(t, good, claims(i, map[string]any{"nbf": noon.Add(time.Minute).Unix()})),
+		"signed with nothing":        unsigned,
+		"the public key as a secret": confused,
+		"tampered":                   tampered,
+		"a role without account":     sign(t, good, claims(i, map[string]any{"account": ""})),
+		"a strange account":          sign(t, good, claims(i, map[string]any{"account": "accounts/a1/users/u"})),
+		"claims of other types":      sign(t, good, claims(i, map[string]any{"operator": "yes"})),
+		"a symmetric signature":      symmetric,
 	} {
 		_, err := v.Verify(t.Context(), token)
 		require.Equal(t, commonv1.Reason_UNAUTHENTICATED, errs.Reason(err), name)
 	}
 	_, err = v.Verify(t.Context(), sign(t, good, claims(i, map[string]any{"exp": noon.Add(-10 * time.Second).Unix()})))
 	require.NoError(t, err, "the issuer's clock may be off a little")
+}
+
+// tamper makes an owner of a member and leaves the signature.
+func tamper(t *testing.T, token string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	body, err := base64.RawURLEncoding.DecodeString(parts[1])
+	require.NoError(t, err)
+	changed := strings.Replace(string(body), `"MEMBER"`, `"OWNER"`, 1)
+	require.NotEqual(t, string(body), changed)
+	parts[1] = base64.RawURLEncoding.EncodeToString([]byte(changed))
+	return strings.Join(parts, ".")
 }
 
 func TestVerifierStartsBeforeItsIssuer(t *testing.T) {

@@ -23,9 +23,9 @@ type Policy struct{ rules map[string]*rule }
 
 // rule is the access option of one method, with its paths resolved.
 type rule struct {
-	public, operator bool
-	roles, services  []string
-	accounts         []path
+	public, operator, own bool
+	roles, services       []string
+	accounts              []path
 }
 
 // path leads from a request to a resource name: fields of messages, the last one of strings. Repeated fields on the way lead
@@ -78,7 +78,7 @@ func readRule(service, method string, handlerChecks bool) (*rule, error) {
 	if !ok {
 		return nil, errors.New("it has no access option")
 	}
-	r := &rule{public: access.GetPublic(), operator: access.GetOperator(), services: access.GetServices()}
+	r := &rule{public: access.GetPublic(), operator: access.GetOperator(), own: access.GetOwn(), services: access.GetServices()}
 	for _, role := range access.GetRoles() {
 		if role == commonv1.Role_ROLE_UNSPECIFIED {
 			return nil, errors.New("ROLE_UNSPECIFIED can never be granted")
@@ -105,6 +105,8 @@ func (r *rule) sound(handlerChecks bool) error {
 		return errors.New("it is public and yet names who may call")
 	case slices.Contains(r.services, ""):
 		return errors.New("it admits a service without a name")
+	case r.own && len(r.accounts) == 0:
+		return errors.New("it grants people their own, but its request does not say of which account")
 	case len(r.roles) == 0 && len(r.accounts) > 0:
 		return errors.New("it has an account_field, but grants no roles")
 	case len(r.roles) > 0 && len(r.accounts) == 0 && !handlerChecks:
@@ -155,6 +157,16 @@ func (p *Policy) Authorize(ctx context.Context, fullMethod string, req proto.Mes
 		return nil
 	}
 	return denied()
+}
+
+// Own says whether fullMethod admits the caller in ctx, whom Authorize refuses, for what is the caller's own.
+func (p *Policy) Own(ctx context.Context, fullMethod string, req proto.Message) (user string, ok bool) {
+	r := p.rules[fullMethod]
+	id, known := FromContext(ctx)
+	if r == nil || !r.own || !known || id.User == "" || id.Role == "" || !r.ownAccount(req, id.Account) {
+		return "", false
+	}
+	return id.User, true
 }
 
 // Public says whether everybody may call fullMethod.

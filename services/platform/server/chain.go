@@ -43,7 +43,7 @@ func (s *Server) chain(metrics *grpcprom.ServerMetrics, validator protovalidate.
 		logging.WithLogOnEvents(logging.FinishCall), logging.WithFieldsFromContext(callFields),
 		logging.WithDisableLoggingFields(logging.ComponentFieldKey, logging.MethodTypeFieldKey, logging.SystemTag[0]),
 	}
-	guard := guard{verifier: s.deps.Verifier, policy: &s.policy}
+	guard := guard{verifier: s.deps.Verifier, directory: s.deps.Directory, policy: &s.policy}
 	return []link{
 		{"recovery", recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)},
 		{"request-id", requestIDUnary(s.log), requestIDStream(s.log)},

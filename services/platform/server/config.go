@@ -57,6 +57,8 @@ type Deps struct {
 	TLS mtls.Config
 	// Verifier says who calls with a token. Required.
 	Verifier authn.Verifier
+	// Directory says which role a person has. Without it the role in the token stands.
+	Directory authn.Directory
 	// Logger gets one line per call. Default: slog.Default.
 	Logger *slog.Logger
 	// Registry holds the metrics, which the ops port shows. Default: one of its own.

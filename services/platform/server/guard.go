@@ -53,8 +53,9 @@ func requestIDStream(log *slog.Logger) grpc.StreamServerInterceptor {
 
 // guard finds out who calls and lets in who may. The policy is there once all services are registered.
 type guard struct {
-	verifier authn.Verifier
-	policy   *atomic.Pointer[authn.Policy]
+	verifier  authn.Verifier
+	directory authn.Directory
+	policy    *atomic.Pointer[authn.Policy]
 }
 
 // identify puts the caller into the context: by the token, or without one by the certificate of a service. A service that passes
@@ -83,6 +84,9 @@ func (g guard) identify(ctx context.Context, method string) (context.Context, er
 		return nil, err
 	}
 	noteCaller(ctx, id)
+	if id, err = authn.Place(ctx, g.directory, id); err != nil {
+		return nil, err
+	}
 	return authn.NewContext(ctx, id), nil
 }
 
@@ -111,10 +115,21 @@ func (g guard) admit(ctx context.Context, method string, req any) error {
 }
 
 func (g guard) admitUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if err := g.admit(ctx, info.FullMethod, req); err != nil {
+	err := g.admit(ctx, info.FullMethod, req)
+	if err == nil {
+		return handler(ctx, req)
+	}
+	msg, _ := req.(proto.Message)
+	user, ok := g.policy.Load().Own(ctx, info.FullMethod, msg)
+	if !ok {
 		return nil, err
 	}
-	return handler(ctx, req)
+	ctx, asked := authn.WithOwn(ctx, user)
+	resp, handlerErr := handler(ctx, req)
+	if handlerErr == nil && !asked() {
+		return nil, err // the handler told without looking whose it is
+	}
+	return resp, handlerErr
 }
 
 // admitStream looks at every message that arrives: a server-streaming method gets its one request that way.

@@ -27,11 +27,13 @@ type DirectoryServer struct {
 	store  store.Directory
 	engine *provisioning.Engine
 	clock  clock.Clock
+	roles  Roles
 }
 
-// NewDirectoryServer returns a server of the directory. People with the feature PHONE are invited through engine.
-func NewDirectoryServer(st store.Directory, engine *provisioning.Engine, c clock.Clock) *DirectoryServer {
-	return &DirectoryServer{store: st, engine: engine, clock: c}
+// NewDirectoryServer returns a server of the directory. People with the feature PHONE are invited through engine, and found by
+// callers' tokens through roles.
+func NewDirectoryServer(st store.Directory, engine *provisioning.Engine, c clock.Clock, roles Roles) *DirectoryServer {
+	return &DirectoryServer{store: st, engine: engine, clock: c, roles: roles}
 }
 
 // CreateUser implements licensev1.DirectoryServiceServer.

@@ -49,6 +49,9 @@ func totalSize(n int) int32 { return int32(max(0, min(n, math.MaxInt32))) }
 func (s *DirectoryServer) GetUser(ctx context.Context, req *licensev1.GetUserRequest) (*licensev1.User, error) {
 	account, id, err := model.ParseUser(req.GetName())
 	if err != nil {
+		return nil, orDenied(ctx, err)
+	}
+	if err := requireOwnUser(ctx, id); err != nil {
 		return nil, err
 	}
 	u, err := s.store.GetUser(ctx, account, id)

@@ -60,7 +60,7 @@ func eachWorld(t *testing.T, test func(t *testing.T, w *world)) {
 			ranges: &fakeRanges{}, packages: &fakePackages{states: view.PackageStates{}},
 		}
 		w.accounts, w.sites = api.NewAccountServer(w.store, w.clock), api.NewSiteServer(w.store, w.ranges, w.clock)
-		w.directory, w.templates = api.NewDirectoryServer(w.store, nil, w.clock), api.NewTemplateServer(w.store, w.clock)
+		w.directory, w.templates = api.NewDirectoryServer(w.store, nil, w.clock, api.NewRoles(w.store)), api.NewTemplateServer(w.store, w.clock)
 		w.log, w.phoneUsers = api.NewAccountLogServer(w.store), api.NewPhoneUserReader(w.store, w.packages)
 		w.operator = authn.NewContext(t.Context(), authn.Identity{Subject: "olga", Operator: true})
 		var err error

@@ -65,6 +65,9 @@ func (s *PhoneRecordServer) CreatePhoneRecord(ctx context.Context, req *licensev
 func (s *PhoneRecordServer) ListPhoneRecords(ctx context.Context, req *licensev1.ListPhoneRecordsRequest) (*licensev1.ListPhoneRecordsResponse, error) {
 	account, phoneUser, err := model.ParsePhoneUser(req.GetParent())
 	if err != nil {
+		return nil, orDenied(ctx, err)
+	}
+	if _, err := requireOwnPhoneUser(ctx, s.store, account, phoneUser); err != nil {
 		return nil, err
 	}
 	page, err := paging.Parse[store.LogCursor](req)

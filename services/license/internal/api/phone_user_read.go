@@ -39,6 +39,9 @@ func NewPhoneUserReader(st store.PhoneUserReader, packages PackageStates) *Phone
 func (r *PhoneUserReader) GetPhoneUser(ctx context.Context, req *licensev1.GetPhoneUserRequest) (*licensev1.PhoneUser, error) {
 	account, id, err := model.ParsePhoneUser(req.GetName())
 	if err != nil {
+		return nil, orDenied(ctx, err)
+	}
+	if _, err := requireOwnPhoneUser(ctx, r.store, account, id); err != nil {
 		return nil, err
 	}
 	p, err := r.store.GetPhoneUser(ctx, account, id)

@@ -22,11 +22,18 @@ func (s *PhoneUserServer) UpdatePhoneUser(ctx context.Context, req *licensev1.Up
 	p := req.GetPhoneUser()
 	account, id, err := model.ParsePhoneUser(p.GetName())
 	if err != nil {
+		return nil, orDenied(ctx, err)
+	}
+	limited, err := requireOwnPhoneUser(ctx, s.store, account, id)
+	if err != nil {
 		return nil, err
 	}
 	paths, err := updatePaths(p, req.GetUpdateMask())
 	if err != nil {
 		return nil, err
+	}
+	if limited && (paths.has("extension_number") || paths.has("site")) {
+		return nil, errs.New(commonv1.Reason_PERMISSION_DENIED, "your extension number and your site are changed by an administrator only")
 	}
 	u := provisioning.Update{Account: account, Caller: callerOf(ctx), PhoneUser: id, Etag: p.GetEtag()}
 	if paths.has("extension_number") {

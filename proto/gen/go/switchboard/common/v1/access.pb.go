@@ -101,7 +101,10 @@ type Access struct {
 	AccountField []string `protobuf:"bytes,4,rep,name=account_field,json=accountField,proto3" json:"account_field,omitempty"`
 	// Names of Switchboard services that may call, for every account. A service is known by the certificate of its connection (the
 	// URI spiffe://<trust domain>/service/<name>), never by a token, and only by calls that carry no token.
-	Services      []string `protobuf:"bytes,5,rep,name=services,proto3" json:"services,omitempty"`
+	Services []string `protobuf:"bytes,5,rep,name=services,proto3" json:"services,omitempty"`
+	// People whom the account's directory knows may call, whatever their role, for what is their own. The method's handler finds out
+	// whose it is, and refuses with PERMISSION_DENIED what is another's or does not exist, so that the two cannot be told apart.
+	Own           bool `protobuf:"varint,6,opt,name=own,proto3" json:"own,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -171,6 +174,13 @@ func (x *Access) GetServices() []string {
 	return nil
 }
 
+func (x *Access) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
 var file_switchboard_common_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -194,13 +204,14 @@ var File_switchboard_common_v1_access_proto protoreflect.FileDescriptor
 
 const file_switchboard_common_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\"switchboard/common/v1/access.proto\x12\x15switchboard.common.v1\x1a google/protobuf/descriptor.proto\"\xb0\x01\n" +
+	"\"switchboard/common/v1/access.proto\x12\x15switchboard.common.v1\x1a google/protobuf/descriptor.proto\"\xc2\x01\n" +
 	"\x06Access\x12\x16\n" +
 	"\x06public\x18\x01 \x01(\bR\x06public\x12\x1a\n" +
 	"\boperator\x18\x02 \x01(\bR\boperator\x121\n" +
 	"\x05roles\x18\x03 \x03(\x0e2\x1b.switchboard.common.v1.RoleR\x05roles\x12#\n" +
 	"\raccount_field\x18\x04 \x03(\tR\faccountField\x12\x1a\n" +
-	"\bservices\x18\x05 \x03(\tR\bservices*>\n" +
+	"\bservices\x18\x05 \x03(\tR\bservices\x12\x10\n" +
+	"\x03own\x18\x06 \x01(\bR\x03own*>\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05OWNER\x10\x01\x12\t\n" +

@@ -949,6 +949,125 @@ func (x *ListRoomsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ResolvePersonRequest names a caller as a token does.
+type ResolvePersonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Subject of the token.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// E-mail address that the issuer has verified; empty for none.
+	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolvePersonRequest) Reset() {
+	*x = ResolvePersonRequest{}
+	mi := &file_switchboard_license_v1_directory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolvePersonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolvePersonRequest) ProtoMessage() {}
+
+func (x *ResolvePersonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_license_v1_directory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolvePersonRequest.ProtoReflect.Descriptor instead.
+func (*ResolvePersonRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_license_v1_directory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResolvePersonRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ResolvePersonRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ResolvePersonRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// ResolvePersonResponse is who the caller is.
+type ResolvePersonResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the directory user; empty when nobody was found.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The person's role; unspecified while the person has not confirmed the account.
+	Role          v1.Role `protobuf:"varint,2,opt,name=role,proto3,enum=switchboard.common.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolvePersonResponse) Reset() {
+	*x = ResolvePersonResponse{}
+	mi := &file_switchboard_license_v1_directory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolvePersonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolvePersonResponse) ProtoMessage() {}
+
+func (x *ResolvePersonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_license_v1_directory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolvePersonResponse.ProtoReflect.Descriptor instead.
+func (*ResolvePersonResponse) Descriptor() ([]byte, []int) {
+	return file_switchboard_license_v1_directory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResolvePersonResponse) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ResolvePersonResponse) GetRole() v1.Role {
+	if x != nil {
+		return x.Role
+	}
+	return v1.Role(0)
+}
+
 var File_switchboard_license_v1_directory_proto protoreflect.FileDescriptor
 
 const file_switchboard_license_v1_directory_proto_rawDesc = "" +
@@ -1032,12 +1151,21 @@ const file_switchboard_license_v1_directory_proto_rawDesc = "" +
 	"\x05query\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\"o\n" +
 	"\x11ListRoomsResponse\x122\n" +
 	"\x05rooms\x18\x01 \x03(\v2\x1c.switchboard.license.v1.RoomR\x05rooms\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd3\b\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\x14ResolvePersonRequest\x12\"\n" +
+	"\x06parent\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x18dR\x06parent\x12\"\n" +
+	"\asubject\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\asubject\x12\x1e\n" +
+	"\x05email\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\x05email\"a\n" +
+	"\x15ResolvePersonResponse\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12/\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x1b.switchboard.common.v1.RoleR\x04role2\xee\t\n" +
 	"\x10DirectoryService\x12\x94\x01\n" +
 	"\n" +
 	"CreateUser\x12).switchboard.license.v1.CreateUserRequest\x1a\x1c.switchboard.license.v1.User\"=\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02%:\x04user\"\x1d/v1/{parent=accounts/*}/users\x12\xbd\x01\n" +
-	"\x10BatchCreateUsers\x12/.switchboard.license.v1.BatchCreateUsersRequest\x1a0.switchboard.license.v1.BatchCreateUsersResponse\"F\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{parent=accounts/*}/users:batchCreate\x12\x86\x01\n" +
-	"\aGetUser\x12&.switchboard.license.v1.GetUserRequest\x1a\x1c.switchboard.license.v1.User\"5\x8a\xce\x18\f\x10\x01\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=accounts/*/users/*}\x12\x99\x01\n" +
+	"\x10BatchCreateUsers\x12/.switchboard.license.v1.BatchCreateUsersRequest\x1a0.switchboard.license.v1.BatchCreateUsersResponse\"F\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02.:\x01*\")/v1/{parent=accounts/*}/users:batchCreate\x12\x96\x01\n" +
+	"\rResolvePerson\x12,.switchboard.license.v1.ResolvePersonRequest\x1a-.switchboard.license.v1.ResolvePersonResponse\"(\x8a\xce\x18$*\textension*\tnumbering*\fnotification\x12\x88\x01\n" +
+	"\aGetUser\x12&.switchboard.license.v1.GetUserRequest\x1a\x1c.switchboard.license.v1.User\"7\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x04name0\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{name=accounts/*/users/*}\x12\x99\x01\n" +
 	"\tListUsers\x12(.switchboard.license.v1.ListUsersRequest\x1a).switchboard.license.v1.ListUsersResponse\"7\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/{parent=accounts/*}/users\x12\x8f\x01\n" +
 	"\vConfirmUser\x12*.switchboard.license.v1.ConfirmUserRequest\x1a\x1c.switchboard.license.v1.User\"6\x8a\xce\x18\x02\b\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/{name=accounts/*/users/*}:confirm\x12\x94\x01\n" +
 	"\n" +
@@ -1057,7 +1185,7 @@ func file_switchboard_license_v1_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_switchboard_license_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_switchboard_license_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_switchboard_license_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_switchboard_license_v1_directory_proto_goTypes = []any{
 	(User_Status)(0),                 // 0: switchboard.license.v1.User.Status
 	(User_Feature)(0),                // 1: switchboard.license.v1.User.Feature
@@ -1073,40 +1201,45 @@ var file_switchboard_license_v1_directory_proto_goTypes = []any{
 	(*CreateRoomRequest)(nil),        // 11: switchboard.license.v1.CreateRoomRequest
 	(*ListRoomsRequest)(nil),         // 12: switchboard.license.v1.ListRoomsRequest
 	(*ListRoomsResponse)(nil),        // 13: switchboard.license.v1.ListRoomsResponse
-	(v1.Role)(0),                     // 14: switchboard.common.v1.Role
-	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(*ResolvePersonRequest)(nil),     // 14: switchboard.license.v1.ResolvePersonRequest
+	(*ResolvePersonResponse)(nil),    // 15: switchboard.license.v1.ResolvePersonResponse
+	(v1.Role)(0),                     // 16: switchboard.common.v1.Role
+	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
 }
 var file_switchboard_license_v1_directory_proto_depIdxs = []int32{
-	14, // 0: switchboard.license.v1.User.role:type_name -> switchboard.common.v1.Role
+	16, // 0: switchboard.license.v1.User.role:type_name -> switchboard.common.v1.Role
 	0,  // 1: switchboard.license.v1.User.status:type_name -> switchboard.license.v1.User.Status
 	1,  // 2: switchboard.license.v1.User.features:type_name -> switchboard.license.v1.User.Feature
-	15, // 3: switchboard.license.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	15, // 4: switchboard.license.v1.Room.create_time:type_name -> google.protobuf.Timestamp
+	17, // 3: switchboard.license.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	17, // 4: switchboard.license.v1.Room.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: switchboard.license.v1.CreateUserRequest.user:type_name -> switchboard.license.v1.User
 	2,  // 6: switchboard.license.v1.BatchCreateUsersRequest.users:type_name -> switchboard.license.v1.User
 	2,  // 7: switchboard.license.v1.BatchCreateUsersResponse.users:type_name -> switchboard.license.v1.User
 	2,  // 8: switchboard.license.v1.ListUsersResponse.users:type_name -> switchboard.license.v1.User
 	3,  // 9: switchboard.license.v1.CreateRoomRequest.room:type_name -> switchboard.license.v1.Room
 	3,  // 10: switchboard.license.v1.ListRoomsResponse.rooms:type_name -> switchboard.license.v1.Room
-	4,  // 11: switchboard.license.v1.DirectoryService.CreateUser:input_type -> switchboard.license.v1.CreateUserRequest
-	5,  // 12: switchboard.license.v1.DirectoryService.BatchCreateUsers:input_type -> switchboard.license.v1.BatchCreateUsersRequest
-	7,  // 13: switchboard.license.v1.DirectoryService.GetUser:input_type -> switchboard.license.v1.GetUserRequest
-	8,  // 14: switchboard.license.v1.DirectoryService.ListUsers:input_type -> switchboard.license.v1.ListUsersRequest
-	10, // 15: switchboard.license.v1.DirectoryService.ConfirmUser:input_type -> switchboard.license.v1.ConfirmUserRequest
-	11, // 16: switchboard.license.v1.DirectoryService.CreateRoom:input_type -> switchboard.license.v1.CreateRoomRequest
-	12, // 17: switchboard.license.v1.DirectoryService.ListRooms:input_type -> switchboard.license.v1.ListRoomsRequest
-	2,  // 18: switchboard.license.v1.DirectoryService.CreateUser:output_type -> switchboard.license.v1.User
-	6,  // 19: switchboard.license.v1.DirectoryService.BatchCreateUsers:output_type -> switchboard.license.v1.BatchCreateUsersResponse
-	2,  // 20: switchboard.license.v1.DirectoryService.GetUser:output_type -> switchboard.license.v1.User
-	9,  // 21: switchboard.license.v1.DirectoryService.ListUsers:output_type -> switchboard.license.v1.ListUsersResponse
-	2,  // 22: switchboard.license.v1.DirectoryService.ConfirmUser:output_type -> switchboard.license.v1.User
-	3,  // 23: switchboard.license.v1.DirectoryService.CreateRoom:output_type -> switchboard.license.v1.Room
-	13, // 24: switchboard.license.v1.DirectoryService.ListRooms:output_type -> switchboard.license.v1.ListRoomsResponse
-	18, // [18:25] is the sub-list for method output_type
-	11, // [11:18] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 11: switchboard.license.v1.ResolvePersonResponse.role:type_name -> switchboard.common.v1.Role
+	4,  // 12: switchboard.license.v1.DirectoryService.CreateUser:input_type -> switchboard.license.v1.CreateUserRequest
+	5,  // 13: switchboard.license.v1.DirectoryService.BatchCreateUsers:input_type -> switchboard.license.v1.BatchCreateUsersRequest
+	14, // 14: switchboard.license.v1.DirectoryService.ResolvePerson:input_type -> switchboard.license.v1.ResolvePersonRequest
+	7,  // 15: switchboard.license.v1.DirectoryService.GetUser:input_type -> switchboard.license.v1.GetUserRequest
+	8,  // 16: switchboard.license.v1.DirectoryService.ListUsers:input_type -> switchboard.license.v1.ListUsersRequest
+	10, // 17: switchboard.license.v1.DirectoryService.ConfirmUser:input_type -> switchboard.license.v1.ConfirmUserRequest
+	11, // 18: switchboard.license.v1.DirectoryService.CreateRoom:input_type -> switchboard.license.v1.CreateRoomRequest
+	12, // 19: switchboard.license.v1.DirectoryService.ListRooms:input_type -> switchboard.license.v1.ListRoomsRequest
+	2,  // 20: switchboard.license.v1.DirectoryService.CreateUser:output_type -> switchboard.license.v1.User
+	6,  // 21: switchboard.license.v1.DirectoryService.BatchCreateUsers:output_type -> switchboard.license.v1.BatchCreateUsersResponse
+	15, // 22: switchboard.license.v1.DirectoryService.ResolvePerson:output_type -> switchboard.license.v1.ResolvePersonResponse
+	2,  // 23: switchboard.license.v1.DirectoryService.GetUser:output_type -> switchboard.license.v1.User
+	9,  // 24: switchboard.license.v1.DirectoryService.ListUsers:output_type -> switchboard.license.v1.ListUsersResponse
+	2,  // 25: switchboard.license.v1.DirectoryService.ConfirmUser:output_type -> switchboard.license.v1.User
+	3,  // 26: switchboard.license.v1.DirectoryService.CreateRoom:output_type -> switchboard.license.v1.Room
+	13, // 27: switchboard.license.v1.DirectoryService.ListRooms:output_type -> switchboard.license.v1.ListRoomsResponse
+	20, // [20:28] is the sub-list for method output_type
+	12, // [12:20] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_license_v1_directory_proto_init() }
@@ -1120,7 +1253,7 @@ func file_switchboard_license_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_license_v1_directory_proto_rawDesc), len(file_switchboard_license_v1_directory_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	DirectoryService_CreateUser_FullMethodName       = "/switchboard.license.v1.DirectoryService/CreateUser"
 	DirectoryService_BatchCreateUsers_FullMethodName = "/switchboard.license.v1.DirectoryService/BatchCreateUsers"
+	DirectoryService_ResolvePerson_FullMethodName    = "/switchboard.license.v1.DirectoryService/ResolvePerson"
 	DirectoryService_GetUser_FullMethodName          = "/switchboard.license.v1.DirectoryService/GetUser"
 	DirectoryService_ListUsers_FullMethodName        = "/switchboard.license.v1.DirectoryService/ListUsers"
 	DirectoryService_ConfirmUser_FullMethodName      = "/switchboard.license.v1.DirectoryService/ConfirmUser"
@@ -44,7 +45,11 @@ type DirectoryServiceClient interface {
 	//
 	// Also refused with BATCH_EMPTY, BATCH_TOO_LARGE, DUPLICATE_IN_BATCH (the same e-mail address twice).
 	BatchCreateUsers(ctx context.Context, in *BatchCreateUsersRequest, opts ...grpc.CallOption) (*BatchCreateUsersResponse, error)
-	// Reads a person. Refused with PERMISSION_DENIED, NOT_FOUND.
+	// Finds out who a caller is in an account's directory, for the services beside this one: they grant what the directory grants. The
+	// person is found by the subject of the token, where that is the id of a directory user, or else by a verified e-mail address.
+	// Nobody found is an empty answer. Reads only.
+	ResolvePerson(ctx context.Context, in *ResolvePersonRequest, opts ...grpc.CallOption) (*ResolvePersonResponse, error)
+	// Reads a person; everybody in the directory may read themselves. Refused with PERMISSION_DENIED, NOT_FOUND.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Lists people by display name, searched by any part of name or e-mail address.
 	// Refused with PERMISSION_DENIED, FILTER_INVALID, PAGE_TOKEN_INVALID.
@@ -83,6 +88,16 @@ func (c *directoryServiceClient) BatchCreateUsers(ctx context.Context, in *Batch
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchCreateUsersResponse)
 	err := c.cc.Invoke(ctx, DirectoryService_BatchCreateUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) ResolvePerson(ctx context.Context, in *ResolvePersonRequest, opts ...grpc.CallOption) (*ResolvePersonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolvePersonResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_ResolvePerson_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +170,11 @@ type DirectoryServiceServer interface {
 	//
 	// Also refused with BATCH_EMPTY, BATCH_TOO_LARGE, DUPLICATE_IN_BATCH (the same e-mail address twice).
 	BatchCreateUsers(context.Context, *BatchCreateUsersRequest) (*BatchCreateUsersResponse, error)
-	// Reads a person. Refused with PERMISSION_DENIED, NOT_FOUND.
+	// Finds out who a caller is in an account's directory, for the services beside this one: they grant what the directory grants. The
+	// person is found by the subject of the token, where that is the id of a directory user, or else by a verified e-mail address.
+	// Nobody found is an empty answer. Reads only.
+	ResolvePerson(context.Context, *ResolvePersonRequest) (*ResolvePersonResponse, error)
+	// Reads a person; everybody in the directory may read themselves. Refused with PERMISSION_DENIED, NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*User, error)
 	// Lists people by display name, searched by any part of name or e-mail address.
 	// Refused with PERMISSION_DENIED, FILTER_INVALID, PAGE_TOKEN_INVALID.
@@ -185,6 +204,9 @@ func (UnimplementedDirectoryServiceServer) CreateUser(context.Context, *CreateUs
 }
 func (UnimplementedDirectoryServiceServer) BatchCreateUsers(context.Context, *BatchCreateUsersRequest) (*BatchCreateUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCreateUsers not implemented")
+}
+func (UnimplementedDirectoryServiceServer) ResolvePerson(context.Context, *ResolvePersonRequest) (*ResolvePersonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolvePerson not implemented")
 }
 func (UnimplementedDirectoryServiceServer) GetUser(context.Context, *GetUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUser not implemented")
@@ -254,6 +276,24 @@ func _DirectoryService_BatchCreateUsers_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DirectoryServiceServer).BatchCreateUsers(ctx, req.(*BatchCreateUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryService_ResolvePerson_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolvePersonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).ResolvePerson(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_ResolvePerson_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).ResolvePerson(ctx, req.(*ResolvePersonRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -362,6 +402,10 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchCreateUsers",
 			Handler:    _DirectoryService_BatchCreateUsers_Handler,
+		},
+		{
+			MethodName: "ResolvePerson",
+			Handler:    _DirectoryService_ResolvePerson_Handler,
 		},
 		{
 			MethodName: "GetUser",

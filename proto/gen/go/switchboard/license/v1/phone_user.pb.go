@@ -2025,12 +2025,12 @@ const file_switchboard_license_v1_phone_user_proto_rawDesc = "" +
 	"phone_user\x18\x01 \x01(\tR\tphoneUser\x12)\n" +
 	"\x10extension_number\x18\x02 \x01(\tR\x0fextensionNumber\x12'\n" +
 	"\x0fmissing_package\x18\x03 \x01(\tR\x0emissingPackage\x122\n" +
-	"\x15missing_phone_numbers\x18\x04 \x03(\tR\x13missingPhoneNumbers2\xfa\x12\n" +
+	"\x15missing_phone_numbers\x18\x04 \x03(\tR\x13missingPhoneNumbers2\xfe\x12\n" +
 	"\x10PhoneUserService\x12\xb1\x01\n" +
 	"\vBatchAssign\x12*.switchboard.license.v1.BatchAssignRequest\x1a+.switchboard.license.v1.BatchAssignResponse\"I\x8a\xce\x18\f\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x023:\x01*\"./v1/{parent=accounts/*}/phoneUsers:batchAssign\x12\xad\x01\n" +
-	"\x0eListPhoneUsers\x12-.switchboard.license.v1.ListPhoneUsersRequest\x1a..switchboard.license.v1.ListPhoneUsersResponse\"<\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=accounts/*}/phoneUsers\x12\x9a\x01\n" +
-	"\fGetPhoneUser\x12+.switchboard.license.v1.GetPhoneUserRequest\x1a!.switchboard.license.v1.PhoneUser\":\x8a\xce\x18\f\x10\x01\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x02$\x12\"/v1/{name=accounts/*/phoneUsers/*}\x12\xc0\x01\n" +
-	"\x0fUpdatePhoneUser\x12..switchboard.license.v1.UpdatePhoneUserRequest\x1a!.switchboard.license.v1.PhoneUser\"Z\x8a\xce\x18\x15\x1a\x02\x01\x02\"\x0fphone_user.name\x82\xd3\xe4\x93\x02;:\n" +
+	"\x0eListPhoneUsers\x12-.switchboard.license.v1.ListPhoneUsersRequest\x1a..switchboard.license.v1.ListPhoneUsersResponse\"<\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02$\x12\"/v1/{parent=accounts/*}/phoneUsers\x12\x9c\x01\n" +
+	"\fGetPhoneUser\x12+.switchboard.license.v1.GetPhoneUserRequest\x1a!.switchboard.license.v1.PhoneUser\"<\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x04name0\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/{name=accounts/*/phoneUsers/*}\x12\xc2\x01\n" +
+	"\x0fUpdatePhoneUser\x12..switchboard.license.v1.UpdatePhoneUserRequest\x1a!.switchboard.license.v1.PhoneUser\"\\\x8a\xce\x18\x17\x1a\x02\x01\x02\"\x0fphone_user.name0\x01\x82\xd3\xe4\x93\x02;:\n" +
 	"phone_user2-/v1/{phone_user.name=accounts/*/phoneUsers/*}\x12\xb3\x01\n" +
 	"\fResendInvite\x12+.switchboard.license.v1.ResendInviteRequest\x1a,.switchboard.license.v1.ResendInviteResponse\"H\x8a\xce\x18\n" +
 	"\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x024:\x01*\"//v1/{name=accounts/*/phoneUsers/*}:resendInvite\x12\xab\x01\n" +

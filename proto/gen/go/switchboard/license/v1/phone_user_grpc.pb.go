@@ -59,10 +59,11 @@ type PhoneUserServiceClient interface {
 	// Lists phone users. Pending and trashed ones are left out unless asked for.
 	// Refused with FILTER_INVALID, PAGE_TOKEN_INVALID, FIELD_INVALID (order_by).
 	ListPhoneUsers(ctx context.Context, in *ListPhoneUsersRequest, opts ...grpc.CallOption) (*ListPhoneUsersResponse, error)
-	// Reads a phone user, in whatever state.
+	// Reads a phone user, in whatever state. Everybody in the directory may read their own.
 	GetPhoneUser(ctx context.Context, in *GetPhoneUserRequest, opts ...grpc.CallOption) (*PhoneUser, error)
 	// Changes the fields of a phone user that update_mask names. A new extension number is taken and the old one freed in one step.
-	// A new site without a new extension number gives the lowest free number of the new site.
+	// A new site without a new extension number gives the lowest free number of the new site. Everybody in the directory may change their
+	// own settings, and nothing else of their own.
 	//
 	// Refused with FIELD_INVALID, LICENSE_REQUIRED (not active), EXTENSION_IN_USE (naming the holder and free alternatives),
 	// EXTENSION_INVALID, EXTENSION_OUT_OF_RANGE, EXTENSION_RESERVED, EXTENSION_RANGE_EXHAUSTED, ETAG_MISMATCH.
@@ -275,10 +276,11 @@ type PhoneUserServiceServer interface {
 	// Lists phone users. Pending and trashed ones are left out unless asked for.
 	// Refused with FILTER_INVALID, PAGE_TOKEN_INVALID, FIELD_INVALID (order_by).
 	ListPhoneUsers(context.Context, *ListPhoneUsersRequest) (*ListPhoneUsersResponse, error)
-	// Reads a phone user, in whatever state.
+	// Reads a phone user, in whatever state. Everybody in the directory may read their own.
 	GetPhoneUser(context.Context, *GetPhoneUserRequest) (*PhoneUser, error)
 	// Changes the fields of a phone user that update_mask names. A new extension number is taken and the old one freed in one step.
-	// A new site without a new extension number gives the lowest free number of the new site.
+	// A new site without a new extension number gives the lowest free number of the new site. Everybody in the directory may change their
+	// own settings, and nothing else of their own.
 	//
 	// Refused with FIELD_INVALID, LICENSE_REQUIRED (not active), EXTENSION_IN_USE (naming the holder and free alternatives),
 	// EXTENSION_INVALID, EXTENSION_OUT_OF_RANGE, EXTENSION_RESERVED, EXTENSION_RANGE_EXHAUSTED, ETAG_MISMATCH.

@@ -453,10 +453,10 @@ const file_switchboard_license_v1_record_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x81\x01\n" +
 	"\x18ListPhoneRecordsResponse\x12=\n" +
 	"\arecords\x18\x01 \x03(\v2#.switchboard.license.v1.PhoneRecordR\arecords\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9c\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x9e\x03\n" +
 	"\x12PhoneRecordService\x12\xc5\x01\n" +
-	"\x11CreatePhoneRecord\x120.switchboard.license.v1.CreatePhoneRecordRequest\x1a#.switchboard.license.v1.PhoneRecord\"Y\x8a\xce\x18\x19\x10\x01\x1a\x02\x01\x02\"\x06parent*\ttelephony\x82\xd3\xe4\x93\x026:\x06record\",/v1/{parent=accounts/*/phoneUsers/*}/records\x12\xbd\x01\n" +
-	"\x10ListPhoneRecords\x12/.switchboard.license.v1.ListPhoneRecordsRequest\x1a0.switchboard.license.v1.ListPhoneRecordsResponse\"F\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=accounts/*/phoneUsers/*}/recordsBXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
+	"\x11CreatePhoneRecord\x120.switchboard.license.v1.CreatePhoneRecordRequest\x1a#.switchboard.license.v1.PhoneRecord\"Y\x8a\xce\x18\x19\x10\x01\x1a\x02\x01\x02\"\x06parent*\ttelephony\x82\xd3\xe4\x93\x026:\x06record\",/v1/{parent=accounts/*/phoneUsers/*}/records\x12\xbf\x01\n" +
+	"\x10ListPhoneRecords\x12/.switchboard.license.v1.ListPhoneRecordsRequest\x1a0.switchboard.license.v1.ListPhoneRecordsResponse\"H\x8a\xce\x18\x10\x10\x01\x1a\x02\x01\x02\"\x06parent0\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{parent=accounts/*/phoneUsers/*}/recordsBXZVgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1;licensev1b\x06proto3"
 
 var (
 	file_switchboard_license_v1_record_proto_rawDescOnce sync.Once

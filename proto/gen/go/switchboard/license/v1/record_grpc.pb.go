@@ -34,7 +34,7 @@ type PhoneRecordServiceClient interface {
 	// Writes a record. Telephony backends call it. Idempotent by record_id.
 	// Refused with PERMISSION_DENIED, NOT_FOUND (phone user), FIELD_INVALID.
 	CreatePhoneRecord(ctx context.Context, in *CreatePhoneRecordRequest, opts ...grpc.CallOption) (*PhoneRecord, error)
-	// Lists a phone user's records, newest first. Refused with PERMISSION_DENIED, NOT_FOUND (phone user), PAGE_TOKEN_INVALID.
+	// Lists a phone user's records, newest first; everybody in the directory may list their own. Refused with PERMISSION_DENIED, NOT_FOUND (phone user), PAGE_TOKEN_INVALID.
 	ListPhoneRecords(ctx context.Context, in *ListPhoneRecordsRequest, opts ...grpc.CallOption) (*ListPhoneRecordsResponse, error)
 }
 
@@ -77,7 +77,7 @@ type PhoneRecordServiceServer interface {
 	// Writes a record. Telephony backends call it. Idempotent by record_id.
 	// Refused with PERMISSION_DENIED, NOT_FOUND (phone user), FIELD_INVALID.
 	CreatePhoneRecord(context.Context, *CreatePhoneRecordRequest) (*PhoneRecord, error)
-	// Lists a phone user's records, newest first. Refused with PERMISSION_DENIED, NOT_FOUND (phone user), PAGE_TOKEN_INVALID.
+	// Lists a phone user's records, newest first; everybody in the directory may list their own. Refused with PERMISSION_DENIED, NOT_FOUND (phone user), PAGE_TOKEN_INVALID.
 	ListPhoneRecords(context.Context, *ListPhoneRecordsRequest) (*ListPhoneRecordsResponse, error)
 	mustEmbedUnimplementedPhoneRecordServiceServer()
 }
