@@ -32,7 +32,7 @@ var ranks = []string{"", "MEMBER", "ADMIN", "OWNER"}
 // only lower it. For somebody that it does not know the role in the token stands: the issuer vouches for an account's first owner, for
 // one. Operators and callers without an account are left as they are; so are tokens that name no person a directory could know.
 func Place(ctx context.Context, dir Directory, id Identity) (Identity, error) {
-	if dir == nil || id.Account == "" || id.Operator || (id.Email == "" && uuid.Validate(id.Subject) != nil) {
+	if dir == nil || id.Account == "" || id.Operator || !mayBeKnown(id) {
 		return id, nil
 	}
 	person, err := dir.Find(ctx, id.Account, id.Subject, id.Email)
@@ -45,6 +45,9 @@ func Place(ctx context.Context, dir Directory, id Identity) (Identity, error) {
 	}
 	return id, nil
 }
+
+// mayBeKnown says whether a token names a person in a way that a directory can find.
+func mayBeKnown(id Identity) bool { return id.Email != "" || uuid.Validate(id.Subject) == nil }
 
 // Remember returns a directory that asks dir at most every ttl about the same caller, so that a change of role is in force ttl
 // later. It keeps a bounded number of answers.
