@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
@@ -73,11 +75,25 @@ func (e *Engine) resume(ctx context.Context, s *store.Saga) {
 		log.WarnContext(ctx, "operation could not be resumed, will be tried again", "error", err)
 		return
 	}
-	if _, err := e.drive(ctx, s, op, locked); err != nil {
+	refused := s.State == store.SagaUndoing
+	_, err = e.drive(ctx, s, op, locked)
+	switch {
+	case err != nil:
 		log.InfoContext(ctx, "operation resumed", "outcome", err.Error())
-		return
+	case refused:
+		log.InfoContext(ctx, "operation resumed", "outcome", "undone", "refusal", refusalOf(s))
+	default:
+		log.InfoContext(ctx, "operation resumed", "outcome", "finished")
 	}
-	log.InfoContext(ctx, "operation resumed", "outcome", "finished")
+}
+
+// refusalOf says for what an operation was undone, which its caller may never have learned.
+func refusalOf(s *store.Saga) string {
+	var refusal spb.Status
+	if err := proto.Unmarshal(s.Failure, &refusal); err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return refusal.GetMessage()
 }
 
 func parsePlan(s *store.Saga) (operation, error) {
