@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
 )
 
 // specEnv names the file that says what a process is to run.
@@ -65,6 +66,23 @@ func (l Launcher) Launch(ctx context.Context, s stack.Spec) (stack.Process, erro
 	return start(ctx, file, l.Output)
 }
 
+// etcd is what a process is that is a member of etcd.
+const etcd = "etcd"
+
+// LaunchEtcd starts the n-th member of an etcd cluster, with the data that it left when it last ran. Addr of the process is where
+// clients reach it; it has no OpsAddr.
+func (l Launcher) LaunchEtcd(ctx context.Context, n int, opts localetcd.Options) (*Process, error) {
+	dir := l.control(etcd, n)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the process: %w", err)
+	}
+	file, err := writeSpec(dir, stack.Spec{Service: etcd, Replica: n, Config: opts})
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, file, l.Output)
+}
+
 func writeSpec(dir string, s stack.Spec) (string, error) {
 	config, err := json.Marshal(s.Config)
 	if err != nil {
@@ -81,8 +99,8 @@ func writeSpec(dir string, s stack.Spec) (string, error) {
 	return file, nil
 }
 
-// process is a service in a process of its own.
-type process struct {
+// Process is a service, or a member of etcd, in a process of its own. It implements stack.Process.
+type Process struct {
 	hello
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -90,7 +108,7 @@ type process struct {
 }
 
 // start runs this executable once more and waits until it says where it serves.
-func start(ctx context.Context, file string, output io.Writer) (*process, error) {
+func start(ctx context.Context, file string, output io.Writer) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this executable: %w", err)
@@ -103,7 +121,7 @@ func start(ctx context.Context, file string, output io.Writer) (*process, error)
 	if err != nil {
 		return nil, fmt.Errorf("starting a process: %w", err)
 	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	lines := make(chan []byte, 1)
 	go p.run(stdout, started, lines)
@@ -124,7 +142,7 @@ func start(ctx context.Context, file string, output io.Writer) (*process, error)
 }
 
 // await hands over the first line and waits for the process to end.
-func (p *process) await(stdout io.Reader, lines chan<- []byte) {
+func (p *Process) await(stdout io.Reader, lines chan<- []byte) {
 	in := bufio.NewReader(stdout)
 	if line, err := in.ReadBytes('\n'); err == nil {
 		lines <- line
@@ -134,13 +152,13 @@ func (p *process) await(stdout io.Reader, lines chan<- []byte) {
 }
 
 // Addr implements stack.Process.
-func (p *process) Addr() string { return p.hello.Addr }
+func (p *Process) Addr() string { return p.hello.Addr }
 
 // OpsAddr implements stack.Process.
-func (p *process) OpsAddr() string { return p.hello.OpsAddr }
+func (p *Process) OpsAddr() string { return p.hello.OpsAddr }
 
 // Stop implements stack.Process.
-func (p *process) Stop(ctx context.Context) error {
+func (p *Process) Stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("asking the process to end: %w", err)
 	}
@@ -153,7 +171,7 @@ func (p *process) Stop(ctx context.Context) error {
 }
 
 // Kill implements stack.Process.
-func (p *process) Kill() error {
+func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("killing the process: %w", err)
 	}
@@ -165,8 +183,19 @@ func (p *process) Kill() error {
 	}
 }
 
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the process, such as SIGSTOP and SIGCONT.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("signalling the process: %w", err)
+	}
+	return nil
+}
+
 // Done implements stack.Process.
-func (p *process) Done() <-chan struct{} { return p.done }
+func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err implements stack.Process.
-func (p *process) Err() error { return p.err }
+func (p *Process) Err() error { return p.err }

@@ -10,7 +10,7 @@ import (
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // run starts the process and waits for its end, on one thread: it must live as long as the process does.
-func (p *process) run(stdout io.Reader, started chan<- error, lines chan<- []byte) {
+func (p *Process) run(stdout io.Reader, started chan<- error, lines chan<- []byte) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()

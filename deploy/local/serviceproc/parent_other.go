@@ -11,7 +11,7 @@ import (
 func dieWithParent() *syscall.SysProcAttr { return nil }
 
 // run starts the process and waits for its end.
-func (p *process) run(stdout io.Reader, started chan<- error, lines chan<- []byte) {
+func (p *Process) run(stdout io.Reader, started chan<- error, lines chan<- []byte) {
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,9 @@ func (s *Stack) startGround(ctx context.Context) error {
 	g.Go(func() error { return s.startDatabase(ctx) })
 	var etcd *localetcd.Instance
 	g.Go(func() (err error) {
+		if len(s.opts.EtcdEndpoints) > 0 {
+			return nil
+		}
 		etcd, err = localetcd.Start(ctx, localetcd.Options{DataDir: s.dataDir("etcd"), Log: s.opts.Log})
 		return err
 	})
@@ -42,8 +46,9 @@ func (s *Stack) startGround(ctx context.Context) error {
 	if s.database != nil && s.opts.Database == nil {
 		s.onStop("the database", func(context.Context) error { return s.database.Stop() })
 	}
+	s.etcd = s.opts.EtcdEndpoints
 	if etcd != nil {
-		s.etcd = etcd
+		s.etcd = []string{etcd.Endpoint}
 		s.onStop("etcd", func(context.Context) error { return etcd.Stop() })
 	}
 	if front != nil {
@@ -54,7 +59,7 @@ func (s *Stack) startGround(ctx context.Context) error {
 		return err
 	}
 	s.info.Database = fmt.Sprintf("%s %s", s.database.Engine, s.database.Version)
-	s.info.Etcd = s.etcd.Endpoint
+	s.info.Etcd = strings.Join(s.etcd, ",")
 	s.info.TokenURL, s.info.Mail = s.front.tokenURL(), s.front.url+mailPath
 	return s.writeFiles()
 }

@@ -11,6 +11,8 @@ import (
 type Info struct {
 	// Gateway is the gateway's full URL.
 	Gateway string `json:"gateway"`
+	// Gateways holds the full URLs of all gateways, the one above first.
+	Gateways []string `json:"gateways"`
 	// GRPC holds the address (host:port) of each service's first replica, by name.
 	GRPC map[string]string `json:"grpc"`
 	// CAFile is the path of the authority whose certificates the services show over gRPC.
@@ -21,8 +23,11 @@ type Info struct {
 	Mail string `json:"mail"`
 	// Database names engine and version.
 	Database string `json:"database"`
-	// Etcd is etcd's client URL.
+	// Etcd is etcd's client URL, or a comma separated list of those of its members.
 	Etcd string `json:"etcd"`
+	// Control is the path of the Unix socket through which the processes of a cluster are ended, paused and started; empty for a
+	// stack in one process.
+	Control string `json:"control,omitempty"`
 	// Ops holds the URL of each service's port for metrics, health and profiles, by name.
 	Ops map[string]string `json:"ops"`
 }

@@ -21,25 +21,38 @@ type replica struct {
 	ended bool
 }
 
-// startServices starts license after the services that it calls, and the gateway last.
+// startServices starts license after the services that it calls, and the gateways last.
 func (s *Stack) startServices(ctx context.Context) error {
-	front, err := s.gatewaySpec(ctx)
-	if err != nil {
-		return err
-	}
-	config := own[gateway.Config](front.Config)
-	s.info.Gateway = "http://" + config.HTTP.Addr
-	err = s.startAll(ctx)
-	if err == nil {
-		s.wireGateway(config)
-		s.replicas[Gateway] = make([]*replica, 1)
-		err = s.launch(ctx, front)
-	}
-	if err != nil {
-		if front.Listener != nil {
-			err = errors.Join(err, front.Listener.Close())
+	fronts, err := s.gatewaySpecs(ctx)
+	for _, front := range fronts {
+		if front.Config != nil {
+			s.info.Gateways = append(s.info.Gateways, "http://"+own[gateway.Config](front.Config).HTTP.Addr)
 		}
-		return err
+	}
+	if err == nil {
+		s.info.Gateway = s.info.Gateways[0]
+		err = s.startAll(ctx)
+	}
+	if err == nil {
+		err = s.startGateways(ctx, fronts)
+	}
+	if err != nil {
+		for _, front := range fronts {
+			if front.Listener != nil {
+				err = errors.Join(err, front.Listener.Close())
+			}
+		}
+	}
+	return err
+}
+
+func (s *Stack) startGateways(ctx context.Context, fronts []Spec) error {
+	s.replicas[Gateway] = make([]*replica, len(fronts))
+	for _, front := range fronts {
+		s.wireGateway(own[gateway.Config](front.Config))
+		if err := s.launch(ctx, front); err != nil {
+			return err
+		}
 	}
 	s.info.Ops[Gateway] = "http://" + s.Process(Gateway, 0).OpsAddr()
 	return nil
@@ -135,6 +148,9 @@ func (s *Stack) Process(service string, n int) Process {
 	defer s.mu.Unlock()
 	return s.replicas[service][n].process
 }
+
+// Replicas says how many there are of a service, or of the gateway.
+func (s *Stack) Replicas(service string) int { return len(s.replicas[service]) }
 
 // ExpectEnd says that a replica is about to end, by a crash that a test has arranged.
 func (s *Stack) ExpectEnd(service string, n int) {

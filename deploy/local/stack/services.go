@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/switchboard-phone/switchboard/gateway"
 	"github.com/switchboard-phone/switchboard/services/extension"
@@ -112,7 +115,7 @@ var kinds = map[string]kind{
 		migrate:  extension.Migrate,
 		defaults: extension.DefaultConfig,
 		shared:   func(c *extension.Config) shared { return shared{&c.Server, &c.Database, &c.Auth, &c.TLS, &c.License} },
-		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = []string{s.etcd.Endpoint} },
+		wire:     func(s *Stack, c *extension.Config) { c.Etcd.Endpoints = s.etcd },
 		build: func(ctx context.Context, c extension.Config, spec Spec) (Runner, error) {
 			return extension.New(ctx, c, extension.Options{Logger: spec.Log, Clock: spec.Clock, Faults: spec.Faults, TracerProvider: spec.TracerProvider})
 		},
@@ -166,7 +169,7 @@ func (s *Stack) spec(service string, replica int) Spec {
 	if c.license != nil {
 		c.license.Target = staticTarget(s.licenseAddrs)
 	}
-	c.database.URL, c.database.MaxConns = s.urls[service], localConns
+	c.database.URL, c.database.MaxConns = rotated(s.urls[service], replica), localConns
 	c.auth.Issuer, c.auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
 	*c.tls = s.identities[service]
 	k.wire(s, config)
@@ -178,6 +181,19 @@ func (s *Stack) spec(service string, replica int) Spec {
 		spec.Faults = s.opts.Faults(service, replica)
 	}
 	return spec
+}
+
+// rotated is a database URL in which the n-th of several hosts comes first: the driver takes the first that answers, so replicas
+// spread over the nodes.
+func rotated(raw string, n int) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw // the service says better what is wrong with it
+	}
+	hosts := strings.Split(u.Host, ",")
+	n %= len(hosts)
+	u.Host = strings.Join(slices.Concat(hosts[n:], hosts[:n]), ",")
+	return u.String()
 }
 
 // anyPort is a free port of this machine.
@@ -198,27 +214,34 @@ func (s *Stack) target(service string) string {
 	return staticTarget(addrs)
 }
 
-// gatewaySpec says how to start the gateway, but for the services behind it. Its port is taken first, since links in mails lead there.
-func (s *Stack) gatewaySpec(ctx context.Context) (Spec, error) {
-	c := gateway.DefaultConfig()
-	c.HTTP.Addr, c.HTTP.OpsAddr = s.opts.GatewayAddr, anyPort
-	c.HTTP.DrainWait = 0
-	// On loopback, for curl and browsers; the services behind are called over TLS.
-	c.HTTP.Plaintext = true
-	c.TLS = s.identities[Gateway]
-	if c.HTTP.Addr == "" {
-		c.HTTP.Addr = anyPort
+// gatewaySpecs says how to start the gateways, but for the services behind them. Their ports are taken first, since links in mails
+// lead to the first of them.
+func (s *Stack) gatewaySpecs(ctx context.Context) ([]Spec, error) {
+	specs := make([]Spec, s.replicaCount(Gateway))
+	for n := range specs {
+		c := gateway.DefaultConfig()
+		c.HTTP.Addr, c.HTTP.OpsAddr = anyPort, anyPort
+		c.HTTP.DrainWait = 0
+		// On loopback, for curl and browsers; the services behind are called over TLS.
+		c.HTTP.Plaintext = true
+		c.TLS = s.identities[Gateway]
+		if n == 0 && s.opts.GatewayAddr != "" {
+			c.HTTP.Addr = s.opts.GatewayAddr
+		}
+		specs[n] = Spec{Service: Gateway, Replica: n, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
+		if _, here := s.opts.Launcher.(InProcess); !here {
+			if err := ChooseAddresses(specs[n]); err != nil {
+				return specs, err
+			}
+			continue
+		}
+		front, err := listen(ctx, c.HTTP.Addr)
+		if err != nil {
+			return specs, err
+		}
+		specs[n].Listener, c.HTTP.Addr = front, front.Addr().String()
 	}
-	spec := Spec{Service: Gateway, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
-	if _, here := s.opts.Launcher.(InProcess); !here {
-		return spec, ChooseAddresses(spec)
-	}
-	front, err := listen(ctx, c.HTTP.Addr)
-	if err != nil {
-		return spec, err
-	}
-	spec.Listener, c.HTTP.Addr = front, front.Addr().String()
-	return spec, nil
+	return specs, nil
 }
 
 // wireGateway tells the gateway where the services are.

@@ -21,7 +21,6 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/localca"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
-	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
 	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 )
 
@@ -36,13 +35,16 @@ type Options struct {
 	Engine crdb.Engine
 	// Database is a server that runs already. It goes on running after Stop.
 	Database *localdb.Instance
+	// EtcdEndpoints are the URLs of an etcd that runs already. It goes on running after Stop. Empty starts one.
+	EtcdEndpoints []string
 	// DatabasePrefix begins the names of the databases, so that several stacks can share a server. Lower-case letters, digits and _.
 	DatabasePrefix string
 	// GatewayAddr is where the gateway listens. Empty for a free port of 127.0.0.1.
 	GatewayAddr string
 	// PortalDir is the folder of the built portal. Empty: the gateway serves the API only.
 	PortalDir string
-	// Replicas says how many there are of a service, by name; 1 where it says nothing.
+	// Replicas says how many there are of a service, or of the gateway, by name; 1 where it says nothing. More than one gateway
+	// takes a Launcher of processes.
 	Replicas map[string]int
 	// Configure changes the settings of a replica before it starts. It gets a pointer to the service's Config.
 	Configure func(service string, config any)
@@ -64,7 +66,7 @@ type Stack struct {
 	info Info
 
 	database *localdb.Instance
-	etcd     *localetcd.Instance
+	etcd     []string
 	front    *front
 	// runDir holds what services read from files: certificates and keys.
 	runDir     string

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 )
@@ -22,11 +23,21 @@ type Options struct {
 	DataDir string
 	// Addr is the address to listen on, host:port. Default: a free port of 127.0.0.1.
 	Addr string
+	// Member makes it one of a cluster. Default: it is alone.
+	Member *Member
 	// Log is told of the start. Default: nobody is.
-	Log *slog.Logger
+	Log *slog.Logger `json:"-"`
 }
 
-// Instance is a running etcd of one member.
+// Member is one member of a cluster. All of them are given the same Peers, and DataDir and Addr of their own.
+type Member struct {
+	// Name is this member's.
+	Name string
+	// Peers are the addresses, host:port, at which the members talk to each other, by name.
+	Peers map[string]string
+}
+
+// Instance is a running etcd, or a member of one.
 type Instance struct {
 	// Endpoint is its address, http://host:port.
 	Endpoint string
@@ -85,8 +96,28 @@ func config(dir string, opts Options) *embed.Config {
 	cfg.TickMs, cfg.ElectionMs = 20, 200 // alone it need not wait long for the votes of others
 	cfg.UnsafeNoFsync = opts.DataDir == ""
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	if opts.Member != nil {
+		opts.Member.join(cfg)
+	}
 	return cfg
 }
+
+// join makes cfg that of a member.
+func (m *Member) join(cfg *embed.Config) {
+	peers := types.URLsMap{}
+	for name, addr := range m.Peers {
+		peers[name] = types.URLs{{Scheme: "http", Host: addr}}
+	}
+	cfg.Name = m.Name
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = peers[m.Name], peers[m.Name]
+	cfg.InitialCluster = peers.String()
+	// Members share a machine with much else: a busy moment of one must not look like its end.
+	cfg.TickMs, cfg.ElectionMs = 100, 1000
+}
+
+// Halt ends the server, with its data in order, and leaves the connections of others to the end of this process: members keep theirs
+// to each other open for ever, so that waiting for them takes long. Call nothing afterwards.
+func (i *Instance) Halt() { i.etcd.Server.Stop() }
 
 // Stop ends it and waits. It may be called more than once.
 func (i *Instance) Stop() error {

@@ -1,5 +1,5 @@
-// switchboard-local runs the whole suite in one process on this machine: for people who develop against it, and for the
-// demonstration and the benchmark. See `make up`, `make demo` and `make bench`.
+// switchboard-local runs the whole suite on this machine, in one process or as a cluster of many: for people who develop against it,
+// and for the demonstration and the benchmark. See `make up`, `make cluster`, `make demo` and `make bench`.
 package main
 
 import (
@@ -10,9 +10,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/switchboard-phone/switchboard/deploy/local/serviceproc"
 )
 
 func main() {
+	// The processes of a cluster are further runs of this executable.
+	if code, mine := serviceproc.Main(); mine {
+		os.Exit(code)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command().ExecuteContext(ctx)
 	cancel()
@@ -29,6 +35,6 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), demoCommand(), benchCommand())
+	root.AddCommand(upCommand(), clusterCommand(), demoCommand(), benchCommand())
 	return root
 }
