@@ -98,7 +98,7 @@ func Up(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	c.stack, err = stack.Start(ctx, stack.Options{
 		DataDir: opts.DataDir, Database: ground.database, EtcdEndpoints: ground.etcd, GatewayAddr: opts.GatewayAddr,
 		PortalDir: opts.PortalDir,
-		Replicas: replicas, Configure: opts.Configure, Launcher: c.launcher, Log: opts.Log,
+		Replicas:  replicas, Configure: opts.Configure, Launcher: c.launcher, Log: opts.Log,
 	})
 	if err != nil {
 		return nil, err

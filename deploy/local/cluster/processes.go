@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/deploy/local/mailsink"
 	"github.com/switchboard-phone/switchboard/deploy/local/serviceproc"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/platform/etcdx"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
 	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
 )
@@ -230,4 +232,25 @@ func (m *mail) status() Status {
 		s.State = "paused"
 	}
 	return s
+}
+
+// EtcdLeader is the name of the member of etcd that leads.
+func (c *Cluster) EtcdLeader(ctx context.Context) (string, error) {
+	client, err := etcdx.Open(etcdx.Config{Endpoints: strings.Split(c.stack.Info().Etcd, ",")})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = client.Close() }()
+	for _, name := range c.Names(Etcd) {
+		for _, m := range c.members {
+			if m.name != name {
+				continue
+			}
+			status, err := client.Status(ctx, m.addr)
+			if err == nil && status.Leader == status.Header.GetMemberId() {
+				return name, nil
+			}
+		}
+	}
+	return "", errors.New("etcd has no leader")
 }

@@ -68,7 +68,7 @@ func TestConcurrentRepeatsActOnce(t *testing.T) {
 		for i, err := range errs {
 			if err != nil {
 				// The first one may still be at it; then the repeat is told to come back, and nothing else.
-				tn.refused(err, "OPERATION_IN_PROGRESS")
+				tn.refused(err, "UNAVAILABLE")
 				continue
 			}
 			if first == nil {

@@ -149,9 +149,11 @@ func classifyDriver(err error) Class {
 		return NotFound
 	case errors.Is(err, context.Canceled):
 		return Canceled
+	case errors.As(err, &connect): // before timeouts: a server that does not accept connections in time is as good as away
+		return Unavailable
 	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
 		return Timeout
-	case errors.As(err, &connect), errors.As(err, &op), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool),
+	case errors.As(err, &op), errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, puddle.ErrClosedPool),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return Unavailable
 	}

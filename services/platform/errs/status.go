@@ -28,7 +28,7 @@ func ToStatus(ctx context.Context, err error) *status.Status {
 	if st, ok := expected(err); ok {
 		return st
 	}
-	e := transient(err)
+	e := transient(ctx, err)
 	if e == nil {
 		telemetry.Logger(ctx).ErrorContext(ctx, "internal error", "error", err)
 		return Internal(ctx).GRPCStatus()
@@ -74,11 +74,16 @@ func expected(err error) (*status.Status, bool) {
 }
 
 // transient returns what to tell about an error that another try may not meet; nil when it is not one.
-func transient(err error) *Error {
+func transient(ctx context.Context, err error) *Error {
 	unavailable := func() *Error {
 		return New(commonv1.Reason_UNAVAILABLE, "a part of the system cannot be reached now; repeat the call").RetryAfter(time.Second)
 	}
 	late := func() *Error {
+		if ctx.Err() == nil {
+			// Something inside was given up, such as a node of the database that had just died, while the caller has time left.
+			return New(commonv1.Reason_UNAVAILABLE,
+				"a part of the system did not answer in time; repeat the call with the same request id to learn whether it took effect").RetryAfter(time.Second)
+		}
 		return New(commonv1.Reason_DEADLINE_EXCEEDED, "the deadline passed; repeat the call with the same request id to learn whether it took effect")
 	}
 	if errors.Is(err, groupcommit.ErrQueueFull) {

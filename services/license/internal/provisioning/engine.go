@@ -18,6 +18,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/groupcommit"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
@@ -199,8 +200,7 @@ func (e *Engine) awaitAnswer(ctx context.Context, r request, answer proto.Messag
 	for {
 		select {
 		case <-ctx.Done():
-			return errs.New(commonv1.Reason_OPERATION_IN_PROGRESS,
-				"the first call under this request id is still under way: repeat the call").With("resource", model.AccountName(r.account))
+			return unfinished(ctx.Err())
 		case <-time.After(pause.NextBackOff()):
 		}
 		known, err := e.store.FindRequest(ctx, r.account, r.requestID)
@@ -245,7 +245,15 @@ func (e *Engine) drive(ctx context.Context, s *store.Saga, op operation, locked 
 			return nil, fmt.Errorf("remember answer: %w", err)
 		}
 	}
-	done, err := e.finishes.Do(ctx, s.AccountID, finish)
+	// A database that is away for a moment is waited for, like the other services: left to the reconciler, the phone users would be held
+	// until the claim is over.
+	done, err := backoff.Retry(ctx, func() (bool, error) {
+		done, err := e.finishes.Do(ctx, s.AccountID, finish)
+		if class := crdb.Classify(err); class != crdb.Unavailable && class != crdb.Ambiguous && class != crdb.Timeout {
+			err = backoff.Permanent(err)
+		}
+		return done, err
+	}, backoff.WithBackOff(remoteBackOff()), backoff.WithMaxElapsedTime(0))
 	switch {
 	case err != nil:
 		return nil, e.leave(ctx, s, err)
@@ -269,6 +277,11 @@ func remoteBackOff() *backoff.ExponentialBackOff {
 func (e *Engine) leave(ctx context.Context, s *store.Saga, cause error) error {
 	e.log.WarnContext(ctx, "operation is left to the reconciler", "saga", s.ID, "kind", s.Kind, "attempts", s.Attempts, "error", cause)
 	e.metrics.ended(s.Kind, "left")
+	return unfinished(cause)
+}
+
+// unfinished is told to whoever waits for an operation that goes on for longer than the call.
+func unfinished(cause error) error {
 	return errs.New(commonv1.Reason_UNAVAILABLE,
 		"the operation was accepted and will be carried out or undone, but not within this call: repeat it with the same request id, or read the phone users").
 		Wrap(cause)

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/switchboard-phone/switchboard/deploy/local/cluster"
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+)
+
+// chaosDuration makes TestClusterUnderFaults go through its faults again and again; see `make chaos`.
+var chaosDuration = flag.Duration("chaos.duration", 0, "how long the cluster test goes on; 0 for one round of short faults")
+
+// fault is something that happens to a cluster while callers go on.
+type fault struct {
+	name string
+	// strike lets it happen and undoes it.
+	strike func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error
+}
+
+// faults are what the cluster has to bear without a caller noticing more than a pause.
+var clusterFaults = []fault{
+	{"nothing happens", pass},
+	{"every process restarted, one by one", func(ctx context.Context, c *cluster.Cluster, _ time.Duration) error { return c.Roll(ctx, nil) }},
+	{"an etcd member killed", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
+		return away(ctx, c, hold, cluster.Etcd+"-0", cluster.Kill, cluster.Start)
+	}},
+	{"the etcd leader paused", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
+		leader, err := c.EtcdLeader(ctx)
+		if err != nil {
+			return err
+		}
+		return away(ctx, c, hold, leader, cluster.Pause, cluster.Resume)
+	}},
+	{"a database node killed", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
+		nodes := c.Names(cluster.Database)
+		if len(nodes) == 1 {
+			hold = 0 // there is no other
+		}
+		return away(ctx, c, hold, nodes[len(nodes)-1], cluster.Kill, cluster.Start)
+	}},
+	{"a service of each kind killed", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
+		for _, name := range []string{"extension-0", "numbering-0", "notification-0", "license-0", "gateway-0"} {
+			if err := away(ctx, c, hold/5, name, cluster.Kill, cluster.Start); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
+	{"the mail server refuses", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
+		return away(ctx, c, hold, cluster.Mail, cluster.Pause, cluster.Resume)
+	}},
+}
+
+func pass(ctx context.Context, _ *cluster.Cluster, hold time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(hold):
+		return nil
+	}
+}
+
+// away takes a process away for a while.
+func away(ctx context.Context, c *cluster.Cluster, hold time.Duration, name string, take, give cluster.Action) error {
+	if err := c.Do(ctx, take, name); err != nil {
+		return err
+	}
+	return errors.Join(pass(ctx, c, hold), c.Do(ctx, give, name))
+}
+
+// shortHold and longHold are how long something stays away, in one round and in the long test.
+const (
+	shortHold = 2 * time.Second
+	longHold  = time.Minute
+)
+
+// TestClusterUnderFaults runs the suite as a cluster of processes and lets happen to it what happens in production, under a mixed load.
+// No call fails for a caller that repeats what is UNAVAILABLE, and afterwards the books of all services agree. It says what the callers
+// saw. It has the machine to itself: it does not run beside other tests.
+func TestClusterUnderFaults(t *testing.T) { //nolint:paralleltest // see above
+	for _, engine := range clusterEngines(t) {
+		t.Run(string(engine), func(t *testing.T) { underFaults(t, engine) })
+	}
+}
+
+// clusterEngines are the databases that a cluster is tried on: all in the long test, and one in the short, the product's own where it
+// is there.
+func clusterEngines(t *testing.T) []crdb.Engine {
+	t.Helper()
+	var engines []crdb.Engine
+	for _, e := range testkit.Engines(t) {
+		engines = append(engines, e.Kind())
+	}
+	if *chaosDuration == 0 {
+		return engines[:1]
+	}
+	return engines
+}
+
+func underFaults(t *testing.T, engine crdb.Engine) {
+	c := startCluster(t, engine)
+	hold, people := shortHold, 4000
+	if *chaosDuration > 0 {
+		hold, people = min(longHold, *chaosDuration/time.Duration(2*len(clusterFaults))), 100_000
+	}
+	l := startLoad(t, newWideTenant(t, c, people), c.Info().Gateways, people)
+	until := time.Now().Add(*chaosDuration)
+	var table strings.Builder
+	_, _ = fmt.Fprintf(&table, "%-40s %8s %8s %8s %12s\n", "what happened", "calls", "retries", "failed", "slowest")
+	for {
+		for _, f := range clusterFaults {
+			l.seen.report()
+			require.NoError(t, f.strike(t.Context(), c, hold), f.name)
+			l.eventually(func() error { // none is passed by callers that stand still
+				if n := l.seen.answered(); n < 2*loadWorkers {
+					return fmt.Errorf("only %d calls were answered", n)
+				}
+				return nil
+			})
+			saw := l.seen.report()
+			_, _ = fmt.Fprintf(&table, "%-40s %8d %8d %8d %12s\n", f.name, saw.calls, saw.retries, len(saw.failed), saw.slowest.Round(time.Millisecond))
+			require.NoError(t, errors.Join(saw.failed...), "%s\n%s", f.name, table.String())
+		}
+		if !time.Now().Before(until) {
+			break
+		}
+	}
+	l.end()
+	require.Empty(t, l.seen.report().failed)
+	t.Logf("%s\n%s", c.Info().Database, table.String())
+	l.resting()
+	books := l.addUp()
+	t.Logf("%d licences are left, and the books agree", len(books.PhoneUsers))
+	require.NotEmpty(t, books.PhoneUsers)
+}
+
+// newWideTenant is an account with extensions for many people.
+func newWideTenant(t *testing.T, c *cluster.Cluster, people int) *tenant {
+	t.Helper()
+	tn := newBareTenant(t, c.Stack(), people)
+	tn.ranges(tn.main, "100000", "999999")
+	return tn
+}
+
+// resting waits until nothing is under way and every mail is sent. Senders that were refused mails wait before they try again.
+func (l *load) resting() {
+	l.Helper()
+	testkit.Eventually(l, 3*time.Minute, func() error {
+		for _, u := range l.phoneUsers() {
+			if u.State != "ACTIVE" {
+				return fmt.Errorf("%s is %s", u.Name, u.State)
+			}
+		}
+		if queued := l.notifications("state = QUEUED"); len(queued) > 0 {
+			return fmt.Errorf("%d mails are queued, the first after %d attempts: %s", len(queued), queued[0].Attempts, queued[0].LastError)
+		}
+		return nil
+	})
+}
+
+// startCluster starts a cluster that ends with the test.
+func startCluster(t *testing.T, engine crdb.Engine) *cluster.Cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c, err := cluster.Up(ctx, cluster.Options{Engine: engine, Log: logger(), Verbose: os.Getenv("SWITCHBOARD_TEST_LOG") != ""})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, c.Stop(ctx))
+	})
+	return c
+}
