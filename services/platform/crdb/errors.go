@@ -111,6 +111,11 @@ func Classify(err error) Class {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
+		if pe.Code == "XXUUU" && strings.Contains(pe.Message, "rpc error") {
+			// CockroachDB has no category for a node that dies while others work for it, and passes on what gRPC says. The text is
+			// all there is to go by.
+			return Unavailable
+		}
 		return classifyCode(pe.Code)
 	}
 	return classifyDriver(err)
