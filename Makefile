@@ -103,6 +103,16 @@ export GOFLAGS ?= -buildvcs=false
 up: local-build database ## run everything until Ctrl-C (ADDR, DATA, READY_FILE)
 	@exec $(LOCAL) up --addr "$(ADDR)" --data "$(DATA)" --ready-file "$(READY_FILE)"
 
+.PHONY: cluster
+cluster: local-build database ## run everything as processes of their own until Ctrl-C (ADDR, READY_FILE); see deploy/operations.md
+	@exec $(LOCAL) cluster --addr "$(ADDR)" --data "$(or $(CLUSTER_DATA),.switchboard-cluster)" --ready-file "$(READY_FILE)"
+
+DURATION ?= 10m
+
+.PHONY: chaos
+chaos: database ## faults on a cluster under load for DURATION (10m) on every engine, and what callers saw
+	cd deploy/local && go test ./e2e -count=1 -v -timeout 0 -run '^TestClusterUnderFaults$$' -args -chaos.duration=$(DURATION)
+
 .PHONY: demo
 demo: local-build database ## assign phone licences to 250 people and check every promise (KEEP=1 stays up)
 	@exec $(LOCAL) demo $(if $(KEEP),--keep --addr "$(ADDR)")

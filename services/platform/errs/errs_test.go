@@ -125,6 +125,7 @@ func TestToStatus(t *testing.T) {
 		"conflict":                       {pg("40001"), codes.Aborted, commonv1.Reason_OPERATION_IN_PROGRESS},
 		"ambiguous":                      {&crdb.AmbiguousError{Op: "x", Err: errors.New(secret)}, codes.Unavailable, commonv1.Reason_UNAVAILABLE},
 		"database away":                  {pg("57P01"), codes.Unavailable, commonv1.Reason_UNAVAILABLE},
+		"a node of the database is gone": {&pgconn.PgError{Code: "XXUUU", Message: "rpc error: code = Unavailable desc = transport is closing"}, codes.Unavailable, commonv1.Reason_UNAVAILABLE},
 		"statement timeout":              {pg("57014"), codes.DeadlineExceeded, commonv1.Reason_DEADLINE_EXCEEDED},
 		"unique violation nobody mapped": {pg("23505"), codes.Internal, commonv1.Reason_INTERNAL},
 		"schema":                         {pg("42P01"), codes.Internal, commonv1.Reason_INTERNAL},
@@ -139,6 +140,13 @@ func TestToStatus(t *testing.T) {
 			t.Parallel()
 			var logs bytes.Buffer
 			ctx := telemetry.WithLogger(telemetry.WithRequestID(t.Context(), "id-1"), slog.New(slog.NewTextHandler(&logs, nil)))
+			if c.code == codes.DeadlineExceeded {
+				// A caller who has time left is told to repeat the call, since the time of somebody inside was over.
+				require.Equal(t, codes.Unavailable, errs.ToStatus(ctx, c.err).Code())
+				ended, cancel := context.WithCancel(ctx)
+				cancel()
+				ctx = ended
+			}
 			st := errs.ToStatus(ctx, c.err)
 			require.Equal(t, c.code, st.Code())
 			require.Equal(t, c.want, errs.Reason(st.Err()))
