@@ -121,6 +121,10 @@ demo: local-build database ## assign phone licences to 250 people and check ever
 bench: local-build database ## measure assigning through the gateway against the bare database
 	@exec $(LOCAL) bench --json .build/bench.json
 
+.PHONY: bench-import
+bench-import: local-build database ## import files of 10,000 and 100,000 rows on each engine, kill and resume one (ROWS, ENGINE)
+	@exec $(LOCAL) bench-import --rows $(or $(ROWS),100000) --engine "$(ENGINE)" --json .build/bench-import.json
+
 .PHONY: local-build
 local-build:
 	@mkdir -p .build

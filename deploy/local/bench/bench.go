@@ -128,7 +128,7 @@ func round(ctx context.Context, s *stack.Stack, sh shape, into collection) (floa
 		return 0, fmt.Errorf("%s: %w", sh.name, err)
 	}
 	// The mails are out before anything else is measured, or they would take their time from it.
-	if err := b.awaitMails(ctx); err != nil {
+	if err := b.awaitMails(ctx, len(b.people), 20*time.Millisecond); err != nil {
 		return 0, err
 	}
 	mails := float64(sh.people) / time.Since(begun).Seconds()
@@ -188,7 +188,7 @@ func (b *batch) hire(ctx context.Context, n int) error {
 		for i := range users {
 			at := len(b.people) + i
 			users[i] = gatewayclient.User{
-				Email:     fmt.Sprintf("person%d@%s.example.com", at, b.accountID),
+				Email:     b.email(at),
 				GivenName: fmt.Sprintf("Given%d", at), FamilyName: fmt.Sprintf("Family%d", at),
 			}
 		}
@@ -203,8 +203,11 @@ func (b *batch) hire(ctx context.Context, n int) error {
 	return nil
 }
 
-// awaitMails waits until everybody is told.
-func (b *batch) awaitMails(ctx context.Context) error {
+// email is the address of the n-th of the people.
+func (b *batch) email(n int) string { return fmt.Sprintf("person%d@%s.example.com", n, b.accountID) }
+
+// awaitMails waits until so many are told, and looks every so often.
+func (b *batch) awaitMails(ctx context.Context, people int, every time.Duration) error {
 	for {
 		var page struct {
 			TotalSize int `json:"totalSize"`
@@ -212,13 +215,13 @@ func (b *batch) awaitMails(ctx context.Context) error {
 		if err := b.admin.Get(ctx, "/v1/"+b.account+"/notifications?pageSize=1&filter=state%20%3D%20SENT", &page); err != nil {
 			return fmt.Errorf("waiting for the mails: %w", err)
 		}
-		if page.TotalSize >= len(b.people) {
+		if page.TotalSize >= people {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the mails: %d of %d are out: %w", page.TotalSize, len(b.people), ctx.Err())
-		case <-time.After(20 * time.Millisecond):
+			return fmt.Errorf("waiting for the mails: %d of %d are out: %w", page.TotalSize, people, ctx.Err())
+		case <-time.After(every):
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
+	"github.com/switchboard-phone/switchboard/deploy/local/importfile"
 	"github.com/switchboard-phone/switchboard/deploy/local/serviceproc"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
 )
@@ -61,19 +62,22 @@ func (tn *tenant) imported(csv string, more map[string]any) operation {
 	return tn.finished(op.Name)
 }
 
+// finished waits for the end of an import, as long as it gets on.
 func (tn *tenant) finished(name string) operation {
 	tn.Helper()
-	var op operation
-	tn.eventually(func() error {
-		op = operation{}
-		if err := tn.admin.Get(tn.Context(), "/v1/"+name, &op); err != nil {
-			return err
-		}
-		if !op.Done {
-			return fmt.Errorf("%d of %d rows are done", op.Metadata.ProcessedCount, op.Metadata.RowCount)
-		}
-		return nil
-	})
+	op := operation{}
+	for processed := -1; !op.Done; processed = op.Metadata.ProcessedCount {
+		tn.eventually(func() error {
+			op = operation{}
+			if err := tn.admin.Get(tn.Context(), "/v1/"+name, &op); err != nil {
+				return err
+			}
+			if !op.Done && op.Metadata.ProcessedCount <= processed {
+				return fmt.Errorf("%d of %d rows are done", op.Metadata.ProcessedCount, op.Metadata.RowCount)
+			}
+			return nil
+		})
+	}
 	return op
 }
 
@@ -255,33 +259,78 @@ func TestSeed06_AnImportCanBeCancelled(t *testing.T) {
 	})
 }
 
-// TestSeed06_AnImportGoesOnAfterACrash kills the service in the middle of an import.
-func TestSeed06_AnImportGoesOnAfterACrash(t *testing.T) {
+// TestSeed06_AnImportGoesOnAfterCrashes imports a file of 5,000 rows, one in a hundred bad, and of more bytes than most messages may have.
+// License dies twice: after it has written down what became of a part, and after it has done something that it has not written down.
+func TestSeed06_AnImportGoesOnAfterCrashes(t *testing.T) {
 	t.Parallel()
 	eachKillable(t, func(v *victims) {
-		const people = 1500
-		tn := newTenant(v.T, v.stack, people)
-		users := tn.users(people)
-		v.stack.ExpectEnd(stack.License, 0)
-		require.NoError(v, v.launcher.Arrange(stack.License, 0, serviceproc.Death{Point: "license.FinishSagas", After: true}))
-		op, err := tn.importing(sheet(users, func(int) string { return ",,,," }), nil)
-		require.NoError(v, err)
-		select {
-		case <-v.stack.Process(stack.License, 0).Done():
-		case <-time.After(patience):
-			require.Fail(v, "the service did not die")
+		const people = 5000
+		tn := newTenant(v.T, v.stack, people+importfile.Taken(people))
+		w := importfile.World{Package: "Domestic", Inactive: "Old", Padding: 1000}
+		tn.pkg(w.Package, people)
+		require.NoError(v, tn.tryOn(tn.pkg(w.Inactive, people), "deactivate", map[string]any{}))
+		for _, u := range tn.users(people) {
+			w.Emails = append(w.Emails, u.Email)
 		}
+		for _, holder := range tn.assign(tn.userNames(importfile.Taken(people))...) {
+			w.Extensions = append(w.Extensions, holder.ExtensionNumber)
+		}
+		file := importfile.New(w)
+		require.Greater(v, len(file.CSV), 4<<20)
+
+		v.stack.ExpectEnd(stack.License, 0)
+		require.NoError(v, v.launcher.Arrange(stack.License, 0, serviceproc.Death{Point: "license.RecordRows", After: true}))
+		op, err := tn.importing(string(file.CSV), nil)
+		require.NoError(v, err)
+		v.awaitEnd(stack.License)
+		require.NoError(v, v.launcher.Arrange(stack.License, 0, serviceproc.Death{Point: "license.FinishSagas", After: true}))
+		require.NoError(v, v.restart(stack.License))
+		v.stack.ExpectEnd(stack.License, 0)
+		v.awaitEnd(stack.License)
 		require.NoError(v, v.restart(stack.License))
 		(&job{tenant: tn}).reachable()
+
 		end := tn.finished(op.Name)
-		require.Equal(v, people, end.Metadata.SucceededCount, "%+v", end.Metadata)
+		good := people - len(file.Bad)
+		require.Equal(v, good, end.Metadata.SucceededCount, "%+v", end.Metadata)
+		require.Equal(v, len(file.Bad), end.Metadata.FailedCount)
+		refused := map[int]string{}
 		for _, r := range tn.rows(end) {
+			if r.Error != nil {
+				refused[r.Row] = r.Error.Details[0].Reason
+				continue
+			}
 			require.Equal(v, "ASSIGNED", r.Outcome, "row %d", r.Row)
 		}
-		page := struct{ TotalSize int }{}
-		require.NoError(v, tn.admin.Get(v.Context(), tn.path+"/phoneUsers?"+url.Values{"pageSize": {"1"}}.Encode(), &page))
-		require.Equal(v, people, page.TotalSize, "no row was done twice")
-		require.Len(v, tn.extensions(), people)
-		require.Equal(v, people, tn.accountNow().LicensesAssigned)
+		reasons, err := file.Check(refused)
+		require.NoError(v, err)
+		require.Len(v, reasons, 7, "of ten ways to be bad, four are something that is not there")
+		tn.onceEach(good + len(w.Extensions))
 	})
+}
+
+// awaitEnd waits until a service is dead.
+func (v *victims) awaitEnd(service string) {
+	v.Helper()
+	select {
+	case <-v.stack.Process(service, 0).Done():
+	case <-time.After(2 * patience):
+		require.Fail(v, "the service did not die")
+	}
+}
+
+// onceEach shows by the books and the account log that so many have a licence and that each was assigned it once.
+func (tn *tenant) onceEach(people int) {
+	tn.Helper()
+	page := struct{ TotalSize int }{}
+	require.NoError(tn, tn.admin.Get(tn.Context(), tn.path+"/phoneUsers?"+url.Values{"pageSize": {"1"}}.Encode(), &page))
+	require.Equal(tn, people, page.TotalSize)
+	require.Equal(tn, people, tn.accountNow().LicensesAssigned)
+	require.Len(tn, tn.extensions(), people)
+	assigned := map[string]bool{}
+	for _, line := range tn.logFile("kind = ASSIGNED") {
+		require.False(tn, assigned[line["assignee"]], "%s was assigned a licence twice", line["assignee"])
+		assigned[line["assignee"]] = true
+	}
+	require.Len(tn, assigned, people)
 }

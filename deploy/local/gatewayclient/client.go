@@ -96,8 +96,50 @@ type Answer struct {
 	Body []byte
 }
 
+// Stream reads path piece by piece, whatever its size. The caller closes what it gets.
+func (c *Client) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp.Body, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := readAnswer(resp)
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: %w", path, err)
+	}
+	return nil, readError(answer)
+}
+
 // Raw sends in as Do does, with header fields of the caller's choice, and answers whatever comes back.
 func (c *Client) Raw(ctx context.Context, method, path string, in any, header http.Header) (*Answer, error) {
+	resp, err := c.send(ctx, method, path, in, header)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := readAnswer(resp)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return answer, nil
+}
+
+func readAnswer(resp *http.Response) (*Answer, error) {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	case len(raw) > maxAnswer:
+		return nil, fmt.Errorf("reading the answer: it is longer than %d bytes", maxAnswer)
+	}
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: raw}, nil
+}
+
+// send makes a request. The caller closes the body of the response.
+func (c *Client) send(ctx context.Context, method, path string, in any, header http.Header) (*http.Response, error) {
 	body, err := encode(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: encoding the request: %w", method, path, err)
@@ -119,12 +161,7 @@ func (c *Client) Raw(ctx context.Context, method, path string, in any, header ht
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: reading the answer: %w", method, path, err)
-	}
-	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: raw}, nil
+	return resp, nil
 }
 
 func encode(in any) (io.Reader, error) {

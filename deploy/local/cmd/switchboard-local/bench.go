@@ -49,7 +49,7 @@ func benchCommand() *cobra.Command {
 	return cmd
 }
 
-func writeReport(file string, report *bench.Report) error {
+func writeReport(file string, report any) error {
 	if file == "" {
 		return nil
 	}

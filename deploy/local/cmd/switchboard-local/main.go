@@ -1,5 +1,6 @@
 // switchboard-local runs the whole suite on this machine, in one process or as a cluster of many: for people who develop against it,
-// and for the demonstration and the benchmark. See `make up`, `make cluster`, `make demo` and `make bench`.
+// and for the demonstration and the benchmark. See `make up`, `make cluster`, `make demo`, `make bench` and
+// `make bench-import`.
 package main
 
 import (
@@ -35,6 +36,6 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), clusterCommand(), demoCommand(), benchCommand())
+	root.AddCommand(upCommand(), clusterCommand(), demoCommand(), benchCommand(), benchImportCommand())
 	return root
 }
