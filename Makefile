@@ -125,6 +125,16 @@ bench: local-build database ## measure assigning through the gateway against the
 bench-import: local-build database ## import files of 10,000 and 100,000 rows on each engine, kill and resume one (ROWS, ENGINE)
 	@exec $(LOCAL) bench-import --rows $(or $(ROWS),100000) --engine "$(ENGINE)" --json .build/bench-import.json
 
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: database ## run each fuzz target in turn for FUZZTIME (30s); TARGET=FuzzName for one
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $(MODULES) | sort | while IFS=: read -r file func; do \
+	  name="$${func#func }"; [[ -z "$(TARGET)" || "$$name" == "$(TARGET)" ]] || continue; \
+	  echo "$$(dirname "$$file") $$name"; \
+	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
+	done
+
 .PHONY: local-build
 local-build:
 	@mkdir -p .build

@@ -39,3 +39,25 @@ func TestScan_refuses(t *testing.T) {
 		require.Equal(t, name, e.Metadata()["resource"])
 	}
 }
+
+func FuzzScan(f *testing.F) {
+	const id = "0193c2a4-5b6c-7d8e-9fa0-b1c2d3e4f506"
+	for _, name := range []string{
+		"", "/", "accounts/" + id, "accounts/" + id + "/sites/" + id, "/accounts/" + id + "/sites/" + id, "accounts//sites/", "accounts/" + id + "/sites/-",
+		"//example.com/accounts/" + id + "/sites/" + id, "accounts/{account}/sites/{site}", "accounts/" + id + "/sites/" + id + "/", "accounts/\x00/sites/\xff",
+		"accounts/urn:uuid:" + id + "/sites/" + id, "accounts/{" + id + "}/sites/" + id, strings.ToUpper("accounts/" + id + "/sites/" + id),
+		"accounts/00000000-0000-0000-0000-000000000000/sites/" + id,
+	} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		var account, site uuid.UUID
+		if err := resource.Scan(name, pattern, &account, &site); err != nil {
+			require.Equal(t, commonv1.Reason_NOT_FOUND, errs.Reason(err))
+			return
+		}
+		require.Equal(t, name, "accounts/"+account.String()+"/sites/"+site.String(), "a resource has one name")
+		require.NotEqual(t, uuid.Nil, account)
+		require.NotEqual(t, uuid.Nil, site)
+	})
+}

@@ -71,3 +71,20 @@ func TestSet(t *testing.T) {
 	require.Empty(t, s.In(number.Span{From: number.MustParse("500"), To: number.MustParse("500")}))
 	require.Empty(t, number.Set{}.In(number.Span{From: number.MustParse("500"), To: number.MustParse("500")}))
 }
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", "1", "00", "0123", "9999999999", "12345678901", "+12", " 12", "１２", "1\x002", "-1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := number.Parse(s)
+		if err != nil {
+			require.ErrorIs(t, err, number.ErrInvalid)
+			require.Zero(t, n)
+			return
+		}
+		require.True(t, n.Valid())
+		require.Equal(t, s, n.String(), "a number is written in one way")
+		require.Equal(t, len(s), n.Digits())
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -244,6 +245,27 @@ func FuzzReader(f *testing.F) {
 			if _, _, err := readPhoneNumbers(r.Cells.PhoneNumbers); err != nil && r.Outcome != model.RowFailed {
 				t.Fatalf("row %d: %v", i+1, err)
 			}
+		}
+	})
+}
+
+func FuzzPhoneNumbers(f *testing.F) {
+	for _, text := range []string{"", "-", ";", "+351210000001", "351210000001;+351210000002", "+1;+1", "4.4E+11", "00351210000001", "+351 21 000 0001", "+٣٥١٢١٠٠٠٠٠٠١"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		numbers, _, err := readPhoneNumbers(text)
+		if err != nil {
+			return
+		}
+		for _, n := range numbers {
+			if !phoneNumberPattern.MatchString(n) {
+				t.Fatalf("%q gives %q", text, n)
+			}
+		}
+		again, warnings, err := readPhoneNumbers(strings.Join(numbers, ";"))
+		if err != nil || len(warnings) > 0 || !slices.Equal(numbers, again) {
+			t.Fatalf("%q gives %q, then %q, %q, %v", text, numbers, again, warnings, err)
 		}
 	})
 }
