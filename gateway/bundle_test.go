@@ -61,7 +61,7 @@ func startFake(t *testing.T) (*fakeLicense, string) {
 }
 
 // startServer serves on a free port and returns its address.
-func startServer(t *testing.T, grpcServer *grpc.Server) string {
+func startServer(t testing.TB, grpcServer *grpc.Server) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ type World struct {
 	Emails []string
 	// Package is the display name of an active package with seats for all, Inactive that of an inactive one.
 	Package, Inactive string
-	// Extensions are numbers that somebody has, as many as Taken says. Numbers of three digits must be outside of all ranges.
+	// Extensions are numbers that somebody has, as many as Taken says. Numbers of five digits must be outside of all ranges.
 	Extensions []string
 	// Padding is how many blanks each row is made longer by, to make a file large.
 	Padding int
@@ -44,7 +44,7 @@ var ways = []way{
 	{func(_ *World, email string, _ int) string { return email + ",,,Nothing,," }, "NOT_FOUND"},
 	{func(w *World, email string, _ int) string { return email + ",," + w.Inactive + ",,," }, "PACKAGE_INACTIVE"},
 	{func(w *World, email string, nth int) string { return email + ",,,," + w.Extensions[nth] + "," }, "EXTENSION_IN_USE"},
-	{func(_ *World, email string, nth int) string { return fmt.Sprintf("%s,,,,%d,", email, 100+nth) }, "EXTENSION_OUT_OF_RANGE"},
+	{func(_ *World, email string, nth int) string { return fmt.Sprintf("%s,,,,%d,", email, 20_000+nth) }, "EXTENSION_OUT_OF_RANGE"},
 	{func(_ *World, email string, _ int) string { return email + ",,,,x1," }, "EXTENSION_INVALID"},
 	{func(w *World, email string, _ int) string { return email + ",," + w.Package + ",,,+1" }, "NUMBER_INVALID"},
 	{func(w *World, _ string, _ int) string { return w.Emails[0] + ",," + w.Package + ",,," }, "DUPLICATE_IN_BATCH"},

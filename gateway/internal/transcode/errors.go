@@ -19,7 +19,9 @@ import (
 // maxQuoted bounds how much of a request is quoted in an error, in bytes.
 const maxQuoted = 300
 
+// quoted is what an error repeats of a request: as text, and not too much of it.
 func quoted(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) > maxQuoted {
 		return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
@@ -23,13 +24,21 @@ var unfiltered = utilities.NewDoubleArray(nil)
 func parseQuery(raw string, lifted url.Values) (url.Values, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, errs.New(commonv1.Reason_FIELD_INVALID, "the query string is not valid").
-			Violation("query", quoted(err.Error()))
+		return nil, badQuery(quoted(err.Error()))
+	}
+	for key, texts := range values {
+		if !utf8.ValidString(key) || slices.ContainsFunc(texts, func(text string) bool { return !utf8.ValidString(text) }) {
+			return nil, badQuery("is not UTF-8")
+		}
 	}
 	for key, texts := range lifted {
 		values[key] = append(values[key], texts...)
 	}
 	return values, nil
+}
+
+func badQuery(why string) error {
+	return errs.New(commonv1.Reason_FIELD_INVALID, "the query string is not valid").Violation("query", why)
 }
 
 // checkQuery refuses parameters that the route does not take, that are there twice or whose value has the wrong form, all
@@ -56,8 +65,8 @@ func (r *route) checkQuery(values url.Values) error {
 		case len(values[key]) > 1 && !field.IsList():
 			refuse(key, "is there %d times", len(values[key]))
 		default:
-			if err := r.tryQuery(key, values[key]); err != nil {
-				refuse(key, "%s", quoted(err.Error()))
+			if r.tryQuery(key, values[key]) != nil {
+				refuse(key, "%q is not %s", quoted(strings.Join(values[key], ",")), kindOf(field))
 			}
 		}
 		seen[path] = key
@@ -71,6 +80,29 @@ func (r *route) checkQuery(values url.Values) error {
 func (r *route) tryQuery(key string, texts []string) error {
 	scratch := r.input.New().Interface()
 	return (&runtime.DefaultQueryParser{}).Parse(scratch, url.Values{key: texts}, unfiltered)
+}
+
+// kindOf says in words what a parameter takes.
+func kindOf(field protoreflect.FieldDescriptor) string {
+	switch field.Kind() {
+	case protoreflect.BoolKind:
+		return "true or false"
+	case protoreflect.EnumKind:
+		var names []string
+		for i := range field.Enum().Values().Len() {
+			names = append(names, string(field.Enum().Values().Get(i).Name()))
+		}
+		return "one of " + strings.Join(names, ", ")
+	case protoreflect.StringKind:
+		return "text"
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return "a value of this parameter's type; see /openapi.json"
+	case protoreflect.BytesKind:
+		return "base64"
+	case protoreflect.FloatKind, protoreflect.DoubleKind:
+		return "a number"
+	}
+	return "a whole number in the range of this parameter"
 }
 
 func (r *route) bodyIsInput() bool { return r.body != nil && r.bodyField == nil }

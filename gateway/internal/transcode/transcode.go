@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -131,8 +132,8 @@ func none(string) (string, bool) { return "", false }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(strings.ToUpper(r.URL.RawPath), "%2F") {
-		// No id has a slash; unescaped, one would make a name of another shape than the route's.
+	if strings.Contains(strings.ToUpper(r.URL.RawPath), "%2F") || !utf8.ValidString(r.URL.Path) {
+		// No id has a slash; unescaped, one would make a name of another shape than the route's. And names are text.
 		httperr.Write(w, r, badPath())
 		return
 	}

@@ -154,8 +154,15 @@ func validateStream(v protovalidate.Validator) grpc.StreamServerInterceptor {
 }
 
 func validate(v protovalidate.Validator, req any) error {
-	if msg, ok := req.(proto.Message); ok {
-		return v.Validate(msg)
+	msg, ok := req.(proto.Message)
+	if !ok {
+		return nil
+	}
+	if err := v.Validate(msg); err != nil {
+		return err
+	}
+	if field := fieldWithNUL(msg.ProtoReflect()); field != "" {
+		return errs.New(commonv1.Reason_FIELD_INVALID, "%s: has a NUL character", field).Violation(field, "has a NUL character")
 	}
 	return nil
 }
