@@ -157,9 +157,6 @@ func (p *Process) Addr() string { return p.hello.Addr }
 // OpsAddr implements stack.Process.
 func (p *Process) OpsAddr() string { return p.hello.OpsAddr }
 
-// PID is the id of the process, by which the system knows what it uses.
-func (p *process) PID() int { return p.cmd.Process.Pid }
-
 // Stop implements stack.Process.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
