@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/switchboard-phone/switchboard/gateway/internal/guard"
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
@@ -16,6 +18,8 @@ type Config struct {
 	HTTP HTTPConfig `koanf:"http"`
 	// TLS is who the gateway is towards the services behind. It has no rights of its own there: what counts is the token of its caller.
 	TLS mtls.Config `koanf:"tls"`
+	// Auth says whose tokens are taken. The services verify them again.
+	Auth authn.Config `koanf:"auth"`
 	// The services behind.
 	License      server.ClientConfig `koanf:"license"`
 	Extension    server.ClientConfig `koanf:"extension"`
@@ -36,6 +40,20 @@ type HTTPConfig struct {
 	TLSKeyFile  string `koanf:"tls_key_file"`
 	// Plaintext speaks HTTP without TLS: on loopback, or behind a proxy that ends TLS on the same machine or network.
 	Plaintext bool `koanf:"plaintext"`
+	// CORSOrigins are the origins of other sites ("https://admin.example.com") whose pages may call. The portal needs none.
+	CORSOrigins []string `koanf:"cors_origins"`
+	// HSTSMaxAge is for how long browsers shall come by HTTPS only; 0 says nothing of it. Browsers pass it over on plain HTTP.
+	HSTSMaxAge time.Duration `koanf:"hsts_max_age"`
+	// MaxConnections bounds the open connections of callers; beyond it, those that have been idle for longest are closed. Each needs a
+	// file descriptor.
+	MaxConnections int `koanf:"max_connections"`
+	// CallerRate and CallerBurst bound the calls of one caller: so many a second on average, and at once. A caller is a person, or where a
+	// call needs no token a network address. AccountRate and AccountBurst bound those of all people of an account together. Each
+	// gateway counts for itself. A rate of 0 is no limit.
+	CallerRate   float64 `koanf:"caller_rate"`
+	CallerBurst  int     `koanf:"caller_burst"`
+	AccountRate  float64 `koanf:"account_rate"`
+	AccountBurst int     `koanf:"account_burst"`
 	// MaxBodyBytes and MaxImportBodyBytes bound request bodies; the latter is for phoneUsers:import.
 	MaxBodyBytes       int64 `koanf:"max_body_bytes"`
 	MaxImportBodyBytes int64 `koanf:"max_import_body_bytes"`
@@ -64,9 +82,11 @@ const importMethod = "switchboard.license.v1.ImportService.ImportPhoneUsers"
 // DefaultConfig returns settings for a cluster. The services' targets are left to say.
 func DefaultConfig() Config {
 	return Config{
-		TLS: mtls.DefaultConfig(),
+		TLS: mtls.DefaultConfig(), Auth: authn.DefaultConfig(),
 		HTTP: HTTPConfig{
 			Addr: ":8080", OpsAddr: ":9090",
+			HSTSMaxAge: 365 * 24 * time.Hour, MaxConnections: 20_000,
+			CallerRate: 50, CallerBurst: 200, AccountRate: 200, AccountBurst: 800,
 			MaxBodyBytes: 4 << 20, MaxImportBodyBytes: 64 << 20, MaxHeaderBytes: 64 << 10,
 			HeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, ImportReadTimeout: 5 * time.Minute,
 			WriteTimeout: 100 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -76,6 +96,13 @@ func DefaultConfig() Config {
 		Portal:    PortalConfig{ClientID: "switchboard-portal", Scope: "openid profile email"},
 		Telemetry: telemetry.DefaultConfig(),
 	}
+}
+
+func (c HTTPConfig) caller() guard.Limit {
+	return guard.Limit{Rate: c.CallerRate, Burst: c.CallerBurst}
+}
+func (c HTTPConfig) account() guard.Limit {
+	return guard.Limit{Rate: c.AccountRate, Burst: c.AccountBurst}
 }
 
 func (c HTTPConfig) limits() transcode.Limits {
@@ -108,6 +135,8 @@ func (c HTTPConfig) check() error {
 		return errors.New("gateway: timeouts must be positive")
 	case c.WriteTimeout <= c.ReadTimeout+c.CallTimeout:
 		return errors.New("gateway: write_timeout must be more than read_timeout and call_timeout together, or slow answers would break off")
+	case c.MaxConnections < 1, c.HSTSMaxAge < 0, c.caller().Check() != nil, c.account().Check() != nil:
+		return errors.New("gateway: max_connections must be positive, hsts_max_age not negative, and a rate above 0 needs a burst of at least 1")
 	case c.DrainWait < 0, c.DrainTimeout <= 0:
 		return errors.New("gateway: drain_wait must not be negative and drain_timeout must be positive")
 	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""), c.Plaintext == (c.TLSCertFile != ""):

@@ -21,8 +21,11 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/switchboard-phone/switchboard/gateway/internal/guard"
 	"github.com/switchboard-phone/switchboard/gateway/internal/transcode"
 	"github.com/switchboard-phone/switchboard/gateway/internal/web"
+	"github.com/switchboard-phone/switchboard/services/platform/authn"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
@@ -41,6 +44,8 @@ type Options struct {
 	// Pages are the files served beside the API: `index.html` as /, others under their own path.
 	// Default: those that PortalConfig names.
 	Pages fs.FS
+	// Verifier says who calls. Default: by Config.Auth.
+	Verifier authn.Verifier
 	// DialOptions are used for every connection to a service.
 	DialOptions []grpc.DialOption
 }
@@ -122,7 +127,7 @@ func (g *Gateway) dial(cfg Config, opts Options) error {
 func (g *Gateway) build(cfg Config, opts Options) error {
 	stopping, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	handler, err := g.handler(stopping, cfg.Portal, opts)
+	handler, err := g.handler(stopping, cfg, opts)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -138,6 +143,11 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 		ReadHeaderTimeout: g.cfg.HeaderTimeout, ReadTimeout: g.cfg.ReadTimeout,
 		WriteTimeout: g.cfg.WriteTimeout, IdleTimeout: g.cfg.IdleTimeout,
 	}
+	connections, err := web.NewConnections(g.cfg.MaxConnections, opts.Registry)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	g.front.ConnState = connections.Note
 	if err := opts.Registry.Register(server.NewDrainingGauge(g.draining.Load)); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -147,16 +157,31 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 	return nil
 }
 
-func (g *Gateway) handler(stopping context.Context, cfg PortalConfig, opts Options) (http.Handler, error) {
-	calls, err := transcode.New(stopping, g.conns.backends(), g.cfg.limits(), web.SetRoute)
+func (g *Gateway) handler(stopping context.Context, cfg Config, opts Options) (http.Handler, error) {
+	verifier := opts.Verifier
+	if verifier == nil {
+		var err error
+		if verifier, err = authn.NewVerifier(cfg.Auth, nil); err != nil {
+			return nil, err
+		}
+	}
+	guarded, err := guard.New(guard.Options{
+		Verifier: verifier, Logger: g.log, Registerer: opts.Registry, Clock: clock.System, Caller: g.cfg.caller(), Account: g.cfg.account(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := portalFiles(cfg, opts.Pages)
+	calls, err := transcode.New(stopping, g.conns.backends(), g.cfg.limits(), web.SetRoute, guarded.Admit)
 	if err != nil {
 		return nil, err
 	}
-	return newHandler(calls, pages, g.ready, web.Options{Logger: g.log, Registerer: opts.Registry, Tracing: opts.TracerProvider})
+	pages, err := portalFiles(cfg.Portal, opts.Pages)
+	if err != nil {
+		return nil, err
+	}
+	return newHandler(calls, pages, g.ready, web.Options{
+		Logger: g.log, Registerer: opts.Registry, Tracing: opts.TracerProvider, Browsers: web.Browsers{Origins: g.cfg.CORSOrigins, HSTS: g.cfg.HSTSMaxAge},
+	})
 }
 
 // ready says whether callers should come. It does not speak for the services behind: one that is away must not take the

@@ -269,7 +269,7 @@ func TestConfig_Refused(t *testing.T) {
 			t.Parallel()
 			cfg := loopback("127.0.0.1:1")
 			tt.change(&cfg)
-			_, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler)})
+			_, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler), Verifier: anybody{}})
 			require.ErrorContains(t, err, tt.says)
 		})
 	}

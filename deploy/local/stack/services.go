@@ -223,10 +223,16 @@ func (s *Stack) gatewaySpecs(ctx context.Context) ([]Spec, error) {
 		c.HTTP.Addr, c.HTTP.OpsAddr = anyPort, anyPort
 		c.HTTP.DrainWait = 0
 		// On loopback, for curl and browsers; the services behind are called over TLS.
-		c.HTTP.Plaintext = true
+		c.HTTP.Plaintext, c.HTTP.HSTSMaxAge = true, 0
+		// Nobody is kept from loading their own machine.
+		c.HTTP.CallerRate, c.HTTP.AccountRate = 0, 0
+		c.Auth.Issuer, c.Auth.Audience = s.front.issuer.URL(), s.front.issuer.Audience()
 		c.TLS = s.identities[Gateway]
 		if n == 0 && s.opts.GatewayAddr != "" {
 			c.HTTP.Addr = s.opts.GatewayAddr
+		}
+		if s.opts.Configure != nil {
+			s.opts.Configure(Gateway, &c)
 		}
 		specs[n] = Spec{Service: Gateway, Replica: n, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
 		if _, here := s.opts.Launcher.(InProcess); !here {

@@ -46,7 +46,8 @@ type Options struct {
 	// Replicas says how many there are of a service, or of the gateway, by name; 1 where it says nothing. More than one gateway
 	// takes a Launcher of processes.
 	Replicas map[string]int
-	// Configure changes the settings of a replica before it starts. It gets a pointer to the service's Config.
+	// Configure changes the settings of a replica before it starts. It gets a pointer to the service's Config, or the
+	// gateway's.
 	Configure func(service string, config any)
 	// Clock is what the services in this process take the time from. Default: the system's.
 	Clock clock.Clock

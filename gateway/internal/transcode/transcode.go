@@ -22,8 +22,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/switchboard-phone/switchboard/gateway/internal/httperr"
-	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
-	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
 // Limits bounds requests and calls.
@@ -72,12 +70,16 @@ type Handler struct {
 	httpMethods []string
 	limits      Limits
 	observe     func(ctx context.Context, route string)
+	admit       func(r *http.Request, method string, public bool) error
 	drain       context.Context
 }
 
 // New returns a handler for all routes of the backends. Streams end when drain is done. observe, which may be nil, is told the
-// template of the route that a request has found.
-func New(drain context.Context, backends []Backend, limits Limits, observe func(ctx context.Context, route string)) (*Handler, error) {
+// template of the route that a request has found. admit decides whether a call goes on, before anything of its body is read; it is
+// told the full name of the method ("/package.Service/Method") and whether it is public.
+func New(drain context.Context, backends []Backend, limits Limits, observe func(ctx context.Context, route string),
+	admit func(r *http.Request, method string, public bool) error,
+) (*Handler, error) {
 	routes, err := loadRoutes(limits)
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
@@ -86,7 +88,7 @@ func New(drain context.Context, backends []Backend, limits Limits, observe func(
 	for _, r := range routes {
 		methods[r.httpMethod] = true
 	}
-	h := &Handler{routes: routes, httpMethods: slices.Sorted(maps.Keys(methods)), limits: limits, observe: observe, drain: drain}
+	h := &Handler{routes: routes, httpMethods: slices.Sorted(maps.Keys(methods)), limits: limits, observe: observe, admit: admit, drain: drain}
 	h.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
 		runtime.WithErrorHandler(writeError),
@@ -189,11 +191,10 @@ func (h *Handler) forward(next runtime.HandlerFunc, w http.ResponseWriter, r *ht
 
 // prepare checks a request and returns what the generated handler is to see of it.
 func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, route *route, pathParams map[string]string) (*http.Request, error) {
-	authorization := r.Header.Values("Authorization")
-	if len(authorization) > 1 || (len(authorization) == 0 && !route.public) {
-		// Who may call what is the services' to decide; without any token there is nothing to decide, and no body to read.
-		return nil, errs.New(commonv1.Reason_UNAUTHENTICATED, "send one Authorization header with a bearer token")
+	if err := h.admit(r, route.fullMethod(), route.public); err != nil {
+		return nil, err
 	}
+	authorization := r.Header.Values("Authorization")
 	if h.limits.large(route.method) {
 		// Not every connection has deadlines (those of tests, for one), and then there are none to move.
 		connection, received := http.NewResponseController(w), time.Now().Add(h.limits.LargeBodyTime)

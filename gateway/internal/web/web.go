@@ -30,6 +30,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Tracing    trace.TracerProvider
+	Browsers   Browsers
 }
 
 // Wrap returns next with what every request gets: a trace, a request id, metrics, a log line, and an answer even when next panics.
@@ -41,7 +42,11 @@ func Wrap(next http.Handler, opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := recovered(next)
+	h, err := opts.Browsers.handler(next)
+	if err != nil {
+		return nil, err
+	}
+	h = recovered(h)
 	h = observed(h, m)
 	h = identified(h, opts.Logger)
 	return otelhttp.NewHandler(h, "gateway", otelhttp.WithTracerProvider(opts.Tracing),

@@ -6,6 +6,7 @@ package authn
 
 import (
 	"context"
+	"strings"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
@@ -63,6 +64,16 @@ func RequireAccount(ctx context.Context, account string) error {
 		return nil
 	}
 	return denied()
+}
+
+// Bearer returns the token of an authorization header; UNAUTHENTICATED when it holds none.
+func Bearer(header string) (string, error) {
+	scheme, token, _ := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "bearer") || token == "" {
+		return "", unauthenticated("the authorization header does not hold a bearer token")
+	}
+	return token, nil
 }
 
 // Verifier turns a bearer token into the caller. Errors are UNAUTHENTICATED for a token that is not valid, and UNAVAILABLE when

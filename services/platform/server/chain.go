@@ -12,10 +12,12 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -88,6 +90,7 @@ func (s *Server) errorsUnary(ctx context.Context, req any, _ *grpc.UnaryServerIn
 			err = s.panicked(ctx, p)
 		}
 		if err != nil {
+			s.audit(ctx, err)
 			resp, err = nil, errs.ToStatus(ctx, err).Err()
 		}
 	}()
@@ -100,10 +103,32 @@ func (s *Server) errorsStream(srv any, ss grpc.ServerStream, _ *grpc.StreamServe
 			err = s.panicked(ss.Context(), p)
 		}
 		if err != nil {
+			s.audit(ss.Context(), err)
 			err = errs.ToStatus(ss.Context(), err).Err()
 		}
 	}()
 	return handler(srv, ss)
+}
+
+// audit tells of a call that was refused because of who made it. Nothing of a token or a body is told.
+func (s *Server) audit(ctx context.Context, err error) {
+	reason := errs.Reason(err)
+	if reason != commonv1.Reason_PERMISSION_DENIED && reason != commonv1.Reason_UNAUTHENTICATED {
+		return
+	}
+	method, _ := grpc.Method(ctx)
+	s.refused.WithLabelValues(method, reason.String()).Inc()
+	attrs := []any{"audit", true, "method", method, "reason", reason.String()}
+	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
+		attrs = append(attrs, "caller", c.actor, "account", c.account)
+	}
+	if p, ok := peer.FromContext(ctx); ok {
+		attrs = append(attrs, "address", p.Addr.String())
+	}
+	if name, ok := mtls.Peer(ctx); ok {
+		attrs = append(attrs, "through", name)
+	}
+	s.log.WarnContext(ctx, "call refused", attrs...)
 }
 
 // callLogger adapts slog to the middleware. Health checks would drown the rest, so they are told at level debug.
@@ -127,14 +152,14 @@ func callFields(ctx context.Context) logging.Fields {
 // callerKey holds a *caller that the outer interceptors make and the inner ones fill.
 type callerKey struct{}
 
-type caller struct{ actor string }
+type caller struct{ actor, account string }
 
 // LogValue implements slog.LogValuer; it is read when the call is over.
 func (c *caller) LogValue() slog.Value { return slog.StringValue(c.actor) }
 
 func noteCaller(ctx context.Context, id authn.Identity) {
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
-		c.actor = id.Actor()
+		c.actor, c.account = id.Actor(), id.Account
 	}
 }
 

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 
 	"buf.build/go/protovalidate"
@@ -75,11 +74,11 @@ func (g guard) identify(ctx context.Context, method string) (context.Context, er
 		noteCaller(ctx, id)
 		return authn.NewContext(ctx, id), nil
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "bearer") || token == "" {
-		return nil, errs.New(commonv1.Reason_UNAUTHENTICATED, "the authorization header does not hold a bearer token")
+	token, err := authn.Bearer(header)
+	if err != nil {
+		return nil, err
 	}
-	id, err := g.verifier.Verify(ctx, strings.TrimSpace(token))
+	id, err := g.verifier.Verify(ctx, token)
 	if err != nil {
 		return nil, err
 	}

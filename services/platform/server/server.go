@@ -40,6 +40,7 @@ type Server struct {
 	policy  atomic.Pointer[authn.Policy]
 	metrics *grpcprom.ServerMetrics
 	panics  prometheus.Counter
+	refused *prometheus.CounterVec
 
 	listener, opsListener net.Listener
 	ops                   *http.Server
@@ -101,6 +102,9 @@ func (s *Server) build() error {
 		Name: "switchboard_panics_total", Help: "Panics that were caught while serving calls.",
 	}))
 	register(s.deps.Registry, NewDrainingGauge(s.draining.Load))
+	s.refused = register(s.deps.Registry, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchboard_refused_total", Help: "Calls refused because of who made them.",
+	}, []string{"method", "reason"}))
 	validator, err := protovalidate.New()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
