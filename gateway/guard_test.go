@@ -202,7 +202,7 @@ func TestConnections_TheLongestIdleGo(t *testing.T) {
 	for range 50 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
 		require.NoError(t, err)
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 		crowd = append(crowd, conn)
 	}
 	require.Equal(t, 200, b.do(t, "GET", "/v1/accounts/a", "", "Authorization: Bearer a.jo").code)
