@@ -59,7 +59,7 @@ check-generated: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## regenerate from scratch 
 	fi
 
 .PHONY: lint
-lint: lint-proto lint-go ## lint protos and Go code
+lint: lint-proto lint-go lint-portal ## lint protos, Go code and the portal
 
 .PHONY: lint-proto
 lint-proto: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## buf lint and buf breaking
@@ -100,8 +100,8 @@ LOCAL      := $(CURDIR)/.build/switchboard-local
 export GOFLAGS ?= -buildvcs=false
 
 .PHONY: up
-up: local-build database ## run everything until Ctrl-C (ADDR, DATA, READY_FILE)
-	@exec $(LOCAL) up --addr "$(ADDR)" --data "$(DATA)" --ready-file "$(READY_FILE)"
+up: local-build database portal-if-node ## run everything until Ctrl-C (ADDR, DATA, READY_FILE); with the portal where Node is there
+	@exec $(LOCAL) up --addr "$(ADDR)" --data "$(DATA)" --ready-file "$(READY_FILE)" --portal "$$([[ ! -f $(PORTAL)/dist/index.html ]] || echo $(PORTAL)/dist)"
 
 .PHONY: cluster
 cluster: local-build database ## run everything as processes of their own until Ctrl-C (ADDR, READY_FILE); see deploy/operations.md
@@ -144,6 +144,34 @@ local-build:
 .PHONY: database
 database: ## make sure that there is a database to run on (installs PostgreSQL from Debian where it may)
 	@deploy/local/setup/database.sh
+
+# The web page. Its files are served by the gateway and built by Node; nothing else needs Node.
+PORTAL         := gateway/portal/web
+PORTAL_SOURCES := $(shell find $(PORTAL) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/test-output/*' 2>/dev/null)
+OPENAPI        := proto/gen/openapi/switchboard.swagger.json
+
+.PHONY: portal
+portal: $(PORTAL)/dist/index.html ## build the portal into gateway/portal/web/dist (needs Node 20 or newer)
+
+$(PORTAL)/dist/index.html: $(PORTAL)/node_modules/.package-lock.json $(PORTAL_SOURCES) $(OPENAPI)
+	@cd $(PORTAL) && npm run --silent build
+
+$(PORTAL)/node_modules/.package-lock.json: $(PORTAL)/package.json $(PORTAL)/package-lock.json
+	@cd $(PORTAL) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: portal-if-node
+portal-if-node:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory portal; fi
+
+.PHONY: lint-portal
+lint-portal: $(PORTAL)/node_modules/.package-lock.json ## types, eslint and prettier over the portal
+	@cd $(PORTAL) && npm run --silent lint
+
+.PHONY: test-portal
+test-portal: local-build database portal ## drive the portal in a real browser against the local stack
+	@$(PORTAL)/tests/browser.sh
+	@cd $(PORTAL) && SWITCHBOARD_LOCAL=$(LOCAL) npm run --silent test
 
 # A package may use a whole test database, so few run at once. Fresh results always: the databases are not part of Go's cache key.
 GO_TEST := go test -count=1 -timeout 20m -p $(or $(TEST_PACKAGES),2)

@@ -1,0 +1,20 @@
+import { useSyncExternalStore } from "react";
+import { currentSession, subscribe, type Session } from "./store";
+
+/** Who is signed in, or null. */
+export function useSession(): Session | null {
+  return useSyncExternalStore(subscribe, currentSession);
+}
+
+const chosenKey = "switchboard.operator.account";
+
+/** The account that an operator works on; operators belong to none. */
+export function chooseAccount(id: string) {
+  sessionStorage.setItem(chosenKey, id);
+}
+
+/** The id of the account that the pages are about; empty for an operator who has chosen none. */
+export function useAccountId(): string {
+  const session = useSession();
+  return session?.account || (session?.operator ? (sessionStorage.getItem(chosenKey) ?? "") : "");
+}

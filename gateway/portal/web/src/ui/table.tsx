@@ -1,0 +1,131 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, type ReactNode } from "react";
+import { Check } from "./controls";
+
+export interface Column<T> {
+  id: string;
+  header: ReactNode;
+  cell: (row: T) => ReactNode;
+  /** Class of the cells; "wide" ones are left out on narrow screens. */
+  className?: string;
+}
+
+export interface Selection<T> {
+  has: (row: T) => boolean;
+  toggle: (row: T) => void;
+  toggleAll: () => void;
+  all: boolean;
+  some: boolean;
+  label: (row: T) => string;
+  canSelect?: (row: T) => boolean;
+}
+
+interface Props<T> {
+  label: string;
+  columns: Column<T>[];
+  rows: T[];
+  /** How many rows there are in all; those past `rows` are not loaded yet. */
+  total: number;
+  rowKey: (row: T) => string;
+  /** Asks for rows up to this index to be loaded. */
+  need?: (index: number) => void;
+  selection?: Selection<T>;
+  rowHeight?: number;
+}
+
+/**
+ * A table of any length: only the rows in sight are in the document, and further ones are asked for as they come near. All rows are of
+ * one height, so that the scroll bar tells the truth from the beginning.
+ */
+export function DataTable<T>({ label, columns, rows, total, rowKey, need, selection, rowHeight = 52 }: Props<T>) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const count = Math.max(rows.length, total);
+  const virtual = useVirtualizer({
+    count,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 12,
+  });
+  const items = virtual.getVirtualItems();
+  const first = items[0];
+  const last = items.at(-1);
+  const lastIndex = last?.index ?? 0;
+  useEffect(() => {
+    need?.(lastIndex);
+  }, [need, lastIndex, rows.length]);
+  const above = first?.start ?? 0;
+  const below = last ? virtual.getTotalSize() - last.end : 0;
+  const width = columns.length + (selection ? 1 : 0);
+  return (
+    <div className="table-scroll" ref={scroller} tabIndex={0} role="region" aria-label={label}>
+      <table className="data-table" aria-rowcount={count + 1} aria-label={label}>
+        <thead>
+          <tr aria-rowindex={1}>
+            {selection && (
+              <th className="check" scope="col">
+                <Check
+                  label="Select all"
+                  checked={selection.all}
+                  mixed={selection.some && !selection.all}
+                  onChange={selection.toggleAll}
+                />
+              </th>
+            )}
+            {columns.map((column) => (
+              <th key={column.id} scope="col" className={column.className}>
+                {column.header}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {above > 0 && <Space height={above} width={width} />}
+          {items.map(({ index, key }) => {
+            const row = rows[index];
+            return row === undefined ? (
+              <tr key={key} aria-rowindex={index + 2} className="row-waiting" style={{ height: rowHeight }}>
+                <td colSpan={width}>
+                  <span className="skeleton" />
+                  <span className="hidden">Loading</span>
+                </td>
+              </tr>
+            ) : (
+              <tr
+                key={rowKey(row)}
+                aria-rowindex={index + 2}
+                className={selection?.has(row) ? "selected" : undefined}
+                style={{ height: rowHeight }}
+              >
+                {selection && (
+                  <td className="check">
+                    <Check
+                      label={selection.label(row)}
+                      checked={selection.has(row)}
+                      disabled={selection.canSelect && !selection.canSelect(row)}
+                      onChange={() => selection.toggle(row)}
+                    />
+                  </td>
+                )}
+                {columns.map((column) => (
+                  <td key={column.id} className={column.className}>
+                    {column.cell(row)}
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          {below > 0 && <Space height={below} width={width} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Stands for the rows out of sight. */
+function Space({ height, width }: { height: number; width: number }) {
+  return (
+    <tr aria-hidden="true" className="space" style={{ height }}>
+      <td colSpan={width} />
+    </tr>
+  );
+}
