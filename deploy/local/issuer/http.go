@@ -52,7 +52,7 @@ type tokenResponse struct {
 func (i *Issuer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+DiscoveryPath, i.discovery)
-	mux.HandleFunc("GET "+KeysPath, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, i.keys) })
+	mux.HandleFunc("GET "+KeysPath, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, i.published()) })
 	mux.HandleFunc("POST "+TokenPath, i.token)
 	mux.HandleFunc("OPTIONS "+TokenPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Headers", "*")

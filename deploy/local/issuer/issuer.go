@@ -12,7 +12,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -70,11 +72,13 @@ type Claims struct {
 
 // Issuer makes tokens. It is safe for concurrent use.
 type Issuer struct {
-	url     string
-	cfg     Config
+	url   string
+	cfg   Config
+	codes codes
+
+	mu      sync.Mutex
 	signers map[string]jose.Signer
 	keys    jose.JSONWebKeySet
-	codes   codes
 }
 
 // New makes an issuer with fresh keys. url is the `iss` claim and the address that Handler is served under, without a
@@ -90,21 +94,50 @@ func New(url string, cfg Config) (*Issuer, error) {
 		cfg.Now = time.Now
 	}
 	i := &Issuer{url: strings.TrimRight(url, "/"), cfg: cfg, signers: map[string]jose.Signer{}, codes: codes{grants: map[string]grant{}}}
+	return i, i.Rotate()
+}
+
+// Rotate makes fresh keys and signs with them from now on. The keys from before stay published, so that their tokens stay good.
+func (i *Issuer) Rotate() error {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
-		return nil, fmt.Errorf("making the RS256 key: %w", err)
+		return fmt.Errorf("making the RS256 key: %w", err)
 	}
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("making the ES256 key: %w", err)
+		return fmt.Errorf("making the ES256 key: %w", err)
 	}
-	if err := i.add(jose.RS256, rsaKey); err != nil {
-		return nil, err
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return errors.Join(i.add(jose.RS256, rsaKey), i.add(jose.ES256, ecKey))
+}
+
+// published returns the keys that prove tokens.
+func (i *Issuer) published() jose.JSONWebKeySet {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return jose.JSONWebKeySet{Keys: slices.Clone(i.keys.Keys)}
+}
+
+// Sign signs claims as they are, with ES256, for tests of tokens that Token would not make.
+func (i *Issuer) Sign(payload []byte) (string, error) { return i.sign(ES256, payload) }
+
+func (i *Issuer) sign(algorithm string, payload []byte) (string, error) {
+	i.mu.Lock()
+	signer, ok := i.signers[algorithm]
+	i.mu.Unlock()
+	if !ok {
+		return "", fmt.Errorf("algorithm %q: use %s or %s", algorithm, RS256, ES256)
 	}
-	if err := i.add(jose.ES256, ecKey); err != nil {
-		return nil, err
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("signing the token: %w", err)
 	}
-	return i, nil
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		return "", fmt.Errorf("encoding the token: %w", err)
+	}
+	return token, nil
 }
 
 // add makes a signer for key and publishes its public half.
@@ -163,10 +196,6 @@ func (i *Issuer) issue(c Claims) (string, time.Duration, error) {
 	if c.Algorithm == "" {
 		c.Algorithm = RS256
 	}
-	signer, ok := i.signers[c.Algorithm]
-	if !ok {
-		return "", 0, fmt.Errorf("algorithm %q: use %s or %s", c.Algorithm, RS256, ES256)
-	}
 	life := c.Lifetime
 	if life == 0 {
 		life = i.cfg.Lifetime
@@ -175,15 +204,8 @@ func (i *Issuer) issue(c Claims) (string, time.Duration, error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("encoding the claims: %w", err)
 	}
-	signed, err := signer.Sign(body)
-	if err != nil {
-		return "", 0, fmt.Errorf("signing the token: %w", err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		return "", 0, fmt.Errorf("encoding the token: %w", err)
-	}
-	return token, life, nil
+	token, err := i.sign(c.Algorithm, body)
+	return token, life, err
 }
 
 func (i *Issuer) payload(c Claims, life time.Duration) payload {
