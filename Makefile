@@ -162,7 +162,9 @@ $(PORTAL)/node_modules/.package-lock.json: $(PORTAL)/package.json $(PORTAL)/pack
 
 .PHONY: portal-if-node
 portal-if-node:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory portal; fi
+	@if command -v npm >/dev/null; then \
+	  $(MAKE) --no-print-directory portal || echo "the portal could not be built (see above): the API runs without it" >&2; \
+	fi
 
 .PHONY: lint-portal
 lint-portal: $(PORTAL)/node_modules/.package-lock.json ## types, eslint and prettier over the portal
