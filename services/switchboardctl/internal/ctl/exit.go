@@ -1,13 +1,14 @@
 package ctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
@@ -31,15 +32,7 @@ func exitCode(err error) int {
 	case errors.Is(err, errRowsRefused):
 		return 6
 	}
-	st, ok := status.FromError(err)
-	if !ok {
-		// What cobra refuses itself: unknown commands, missing arguments.
-		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") {
-			return 1
-		}
-		return 7
-	}
-	switch st.Code() {
+	switch codeOf(err) {
 	case codes.NotFound:
 		return 3
 	case codes.Unauthenticated, codes.PermissionDenied:
@@ -52,15 +45,25 @@ func exitCode(err error) int {
 	return 7
 }
 
+// codeOf is the code of a refusal, wrapped or not, or of a context that ended; UNKNOWN for other errors.
+func codeOf(err error) codes.Code {
+	var sent interface{ GRPCStatus() *status.Status }
+	switch {
+	case errors.As(err, &sent):
+		return sent.GRPCStatus().Code()
+	case errors.Is(err, context.Canceled):
+		return codes.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return codes.DeadlineExceeded
+	}
+	return codes.Unknown
+}
+
 // explain tells people what went wrong: the reason, the text, and each offending item.
 func (a *app) explain(err error) {
 	e, ok := errs.From(err)
 	if !ok {
-		text := err.Error()
-		if st, isStatus := status.FromError(err); isStatus {
-			text = st.Message()
-		}
-		_, _ = fmt.Fprintln(a.Err, "switchboardctl:", text)
+		_, _ = fmt.Fprintln(a.Err, "switchboardctl:", a.inWords(err))
 		return
 	}
 	_, _ = fmt.Fprintf(a.Err, "switchboardctl: %s: %s\n", e.Reason(), e.Message())
@@ -70,4 +73,24 @@ func (a *app) explain(err error) {
 	if wait := e.RetryDelay(); wait > 0 {
 		_, _ = fmt.Fprintf(a.Err, "  repeat it in %s\n", wait)
 	}
+	if e.Reason() == commonv1.Reason_UNAUTHENTICATED && a.token == "" && a.tokenFile == "" {
+		_, _ = fmt.Fprintln(a.Err, "  give a token by SWITCHBOARDCTL_TOKEN or --token-file")
+	}
+}
+
+// inWords says what happened where no service has said it.
+func (a *app) inWords(err error) string {
+	switch codeOf(err) {
+	case codes.Canceled:
+		return "interrupted: what was asked for may have happened; with the same --request-id it can be repeated"
+	case codes.DeadlineExceeded:
+		return fmt.Sprintf("no answer within %s: what was asked for may have happened; with the same --request-id it can be repeated", a.timeout)
+	case codes.Unavailable:
+		return fmt.Sprintf("the license service cannot be reached at %s; check --server and --ca-file", a.server)
+	}
+	var sent interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &sent) {
+		return sent.GRPCStatus().Message()
+	}
+	return err.Error()
 }

@@ -23,8 +23,8 @@ func (a *app) json(m proto.Message) error {
 	return err
 }
 
-// table prints rows under a header.
-func (a *app) table(header string, rows [][]string) error {
+// printTable prints rows under a header.
+func (a *app) printTable(header string, rows [][]string) error {
 	w := tabwriter.NewWriter(a.Out, 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
 	for _, row := range rows {
@@ -37,7 +37,7 @@ func (a *app) table(header string, rows [][]string) error {
 func (a *app) phoneUsers(ps []*licensev1.PhoneUser) error {
 	var rows [][]string
 	for _, p := range ps {
-		if a.output == "json" {
+		if a.output == jsonLines {
 			if err := a.json(p); err != nil {
 				return err
 			}
@@ -52,10 +52,10 @@ func (a *app) phoneUsers(ps []*licensev1.PhoneUser) error {
 			orDash(strings.Join(p.GetPhoneNumbers(), " ")), p.GetState().String(), orDash(p.GetName()),
 		})
 	}
-	if a.output == "json" {
+	if a.output == jsonLines {
 		return nil
 	}
-	return a.table("PERSON EMAIL EXTENSION PACKAGE NUMBERS STATE NAME", rows)
+	return a.printTable("PERSON EMAIL EXTENSION PACKAGE NUMBERS STATE NAME", rows)
 }
 
 func orDash(text string) string {

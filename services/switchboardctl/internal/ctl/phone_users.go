@@ -33,7 +33,7 @@ func (a *app) assign() *cobra.Command {
 		Short: "Assign phone licences to people (e-mail addresses) and rooms (resource names)",
 		Example: `  switchboardctl assign zoe@example.com --package accounts/…/packages/…
   switchboardctl assign --dry-run ada@example.com zoe@example.com`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			parent, err := a.parent()
 			if err != nil {
@@ -48,7 +48,8 @@ func (a *app) assign() *cobra.Command {
 				return err
 			}
 			defer cancel()
-			if req.Assignees, err = people(ctx, licensev1.NewDirectoryServiceClient(conn), parent, args); err != nil {
+			directory := licensev1.NewDirectoryServiceClient(conn)
+			if req.Assignees, err = people(ctx, directory, parent, args, (*licensev1.User).GetName); err != nil {
 				return err
 			}
 			req.Parent, req.RequestId, req.ValidateOnly = parent, b.requestID, b.dryRun
@@ -66,9 +67,9 @@ func (a *app) assign() *cobra.Command {
 	return cmd
 }
 
-// people turns e-mail addresses into names of directory users. What is a resource name stays as it is, and so does an address
-// that nobody has: the service refuses it by its place in the list.
-func people(ctx context.Context, directory licensev1.DirectoryServiceClient, parent string, args []string) ([]string, error) {
+// people turns e-mail addresses into the names that name gives of directory users. What is a resource name stays as it is, and so
+// does an address for which there is no name: the service refuses it by its place in the list.
+func people(ctx context.Context, directory licensev1.DirectoryServiceClient, parent string, args []string, name func(*licensev1.User) string) ([]string, error) {
 	names := map[string]string{}
 	for start := 0; start < len(args); start += emailsPerLookup {
 		var wanted []string
@@ -87,7 +88,7 @@ func people(ctx context.Context, directory licensev1.DirectoryServiceClient, par
 			return nil, err
 		}
 		for _, u := range page.GetUsers() {
-			names[strings.ToLower(u.GetEmail())] = u.GetName()
+			names[strings.ToLower(u.GetEmail())] = name(u)
 		}
 	}
 	out := make([]string, len(args))
@@ -101,7 +102,7 @@ func people(ctx context.Context, directory licensev1.DirectoryServiceClient, par
 
 func (a *app) list() *cobra.Command {
 	req := &licensev1.ListPhoneUsersRequest{PageSize: 1000}
-	limit := 0
+	limit := uint(0)
 	cmd := &cobra.Command{
 		Use:   "list [WORD…]",
 		Short: "List phone users, searched by the beginnings of name, e-mail address, extension or number",
@@ -128,12 +129,12 @@ func (a *app) list() *cobra.Command {
 					return err
 				}
 				found = append(found, page.GetPhoneUsers()...)
-				if req.PageToken = page.GetNextPageToken(); req.PageToken == "" || limit > 0 && len(found) >= limit {
+				if req.PageToken = page.GetNextPageToken(); req.PageToken == "" || limit > 0 && len(found) >= int(limit) {
 					break
 				}
 			}
 			if limit > 0 {
-				found = found[:min(limit, len(found))]
+				found = found[:min(int(limit), len(found))]
 			}
 			return a.phoneUsers(found)
 		},
@@ -141,15 +142,15 @@ func (a *app) list() *cobra.Command {
 	cmd.Flags().StringVar(&req.Filter, "filter", "", "AIP-160 filter over site, package, packageState, state, kind, setupComplete")
 	cmd.Flags().StringVar(&req.OrderBy, "order-by", "", "displayName, extensionNumber or createTime, with \" desc\" for descending")
 	cmd.Flags().BoolVar(&req.ShowDeleted, "show-deleted", false, "list the trash too")
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most so many; 0 for all")
+	cmd.Flags().UintVar(&limit, "limit", 0, "at most so many; 0 for all")
 	return cmd
 }
 
 // overPhoneUsers makes a command that does something to the phone users named.
-func (a *app) overPhoneUsers(use, short string, do func(ctx context.Context, c licensev1.PhoneUserServiceClient, parent string, names []string, b batch) (proto.Message, []*licensev1.PhoneUser, error)) *cobra.Command {
+func (a *app) overPhoneUsers(use, example, short string, do func(ctx context.Context, c licensev1.PhoneUserServiceClient, parent string, names []string, b batch) (proto.Message, []*licensev1.PhoneUser, error)) *cobra.Command {
 	var b batch
 	cmd := &cobra.Command{
-		Use: use + " PHONE_USER…", Short: short, Args: cobra.MinimumNArgs(1),
+		Use: use + " PERSON…", Example: "  switchboardctl " + use + " --dry-run " + example, Short: short, Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			parent, err := a.parent()
 			if err != nil {
@@ -164,13 +165,17 @@ func (a *app) overPhoneUsers(use, short string, do func(ctx context.Context, c l
 				return err
 			}
 			defer cancel()
-			answer, users, err := do(ctx, licensev1.NewPhoneUserServiceClient(conn), parent, args, b)
+			names, err := people(ctx, licensev1.NewDirectoryServiceClient(conn), parent, args, (*licensev1.User).GetPhoneUser)
+			if err != nil {
+				return err
+			}
+			answer, users, err := do(ctx, licensev1.NewPhoneUserServiceClient(conn), parent, names, b)
 			switch {
 			case err != nil:
 				return err
-			case users != nil && a.output == "table":
+			case users != nil && a.output == table:
 				return a.phoneUsers(users)
-			case a.output == "json":
+			case a.output == jsonLines:
 				return a.json(answer)
 			}
 			return nil
@@ -181,7 +186,7 @@ func (a *app) overPhoneUsers(use, short string, do func(ctx context.Context, c l
 }
 
 func (a *app) trash() *cobra.Command {
-	return a.overPhoneUsers("trash", "Move phone users to the trash",
+	return a.overPhoneUsers("trash", "zoe@example.com", "Move phone users to the trash",
 		func(ctx context.Context, c licensev1.PhoneUserServiceClient, parent string, names []string, b batch) (proto.Message, []*licensev1.PhoneUser, error) {
 			r, err := c.BatchTrash(ctx, &licensev1.BatchTrashRequest{Parent: parent, PhoneUsers: names, RequestId: b.requestID, ValidateOnly: b.dryRun})
 			return r, r.GetPhoneUsers(), err
@@ -189,7 +194,7 @@ func (a *app) trash() *cobra.Command {
 }
 
 func (a *app) restore() *cobra.Command {
-	return a.overPhoneUsers("restore", "Restore phone users from the trash, and say what could not be given back",
+	return a.overPhoneUsers("restore", "accounts/…/phoneUsers/…", "Restore phone users (as list --show-deleted names them) from the trash, and say what could not be given back",
 		func(ctx context.Context, c licensev1.PhoneUserServiceClient, parent string, names []string, b batch) (proto.Message, []*licensev1.PhoneUser, error) {
 			r, err := c.BatchRestore(ctx, &licensev1.BatchRestoreRequest{Parent: parent, PhoneUsers: names, RequestId: b.requestID, ValidateOnly: b.dryRun})
 			for _, gone := range r.GetRestorations() {
@@ -203,10 +208,10 @@ func (a *app) restore() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	return a.overPhoneUsers("remove", "Remove licences, and say what is freed",
+	return a.overPhoneUsers("remove", "zoe@example.com", "Remove licences, and say what is freed",
 		func(ctx context.Context, c licensev1.PhoneUserServiceClient, parent string, names []string, b batch) (proto.Message, []*licensev1.PhoneUser, error) {
 			r, err := c.BatchRemove(ctx, &licensev1.BatchRemoveRequest{Parent: parent, PhoneUsers: names, RequestId: b.requestID, ValidateOnly: b.dryRun})
-			if err != nil || a.output != "table" {
+			if err != nil || a.output != table {
 				return r, nil, err
 			}
 			var rows [][]string
@@ -216,57 +221,6 @@ func (a *app) remove() *cobra.Command {
 					orDash(strings.Join(f.GetPhoneNumbers(), " ")), fmt.Sprint(f.GetRecordCount()),
 				})
 			}
-			return r, nil, a.table("PERSON EXTENSION PACKAGE NUMBERS RECORDS", rows)
+			return r, nil, a.printTable("PERSON EXTENSION PACKAGE NUMBERS RECORDS", rows)
 		})
-}
-
-func (a *app) log() *cobra.Command {
-	req := &licensev1.ListLogEntriesRequest{}
-	limit := 50
-	cmd := &cobra.Command{
-		Use: "log", Short: "Read the account log, newest first", Args: cobra.NoArgs,
-		Example: `  switchboardctl log --filter 'kind = REMOVED AND time > "2030-01-01T00:00:00Z"'`,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if req.Parent, err = a.parent(); err != nil {
-				return err
-			}
-			conn, err := a.connect()
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			for left := limit; left > 0; {
-				req.PageSize = int32(min(left, 1000))
-				ctx, cancel, err := a.call(cmd.Context())
-				if err != nil {
-					return err
-				}
-				page, err := licensev1.NewAccountLogServiceClient(conn).ListLogEntries(ctx, req)
-				cancel()
-				if err != nil {
-					return err
-				}
-				for _, e := range page.GetEntries() {
-					if a.output == "json" {
-						if err := a.json(e); err != nil {
-							return err
-						}
-						continue
-					}
-					rows = append(rows, []string{at(e.GetTime()), e.GetKind().String(), e.GetDisplayName(), e.GetActor(), e.GetPhoneUser()})
-				}
-				left -= len(page.GetEntries())
-				if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
-					break
-				}
-			}
-			if a.output == "json" {
-				return nil
-			}
-			return a.table("TIME KIND PERSON ACTOR PHONE_USER", rows)
-		},
-	}
-	cmd.Flags().StringVar(&req.Filter, "filter", "", "AIP-160 filter over phoneUser, kind, time, actor")
-	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many entries")
-	return cmd
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +57,8 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboardctl",
 		Short: "Administer phone users",
-		Long: `Administer phone users: assign licences, import files, list, trash, restore and remove, and read the account log.
+		Long: `Administer phone users: assign licences, import and export files, list, trash, restore and remove, and read the account log.
+People are named by their e-mail addresses or as accounts/…/users/…, phone users also as accounts/…/phoneUsers/….
 
 It speaks gRPC to the license service. Each flag can also be set by an environment variable:
   SWITCHBOARDCTL_SERVER, SWITCHBOARDCTL_CA_FILE, SWITCHBOARDCTL_TRUST_DOMAIN, SWITCHBOARDCTL_PLAINTEXT (true),
@@ -70,12 +73,15 @@ Exit codes:
   5  not now: repeat the command, with the same --request-id where there is one
   6  an import ended, and some rows were refused
   7  a fault`,
-		SilenceUsage: true, SilenceErrors: true,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SilenceUsage: true, SilenceErrors: true, SuggestionsMinimumDistance: 2,
 	}
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(wrongUsage)
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", env("SERVER", "127.0.0.1:8443"), "address of the license service, host:port")
 	f.StringVar(&a.caFile, "ca-file", env("CA_FILE", ""), "certificate authority of the services")
@@ -83,12 +89,45 @@ Exit codes:
 	f.StringVar(&a.trustDomain, "trust-domain", env("TRUST_DOMAIN", mtls.DefaultTrustDomain), "host part of the names in the services' certificates")
 	f.StringVarP(&a.account, "account", "a", env("ACCOUNT", ""), "the account, accounts/… or its id")
 	f.StringVar(&a.tokenFile, "token-file", env("TOKEN_FILE", ""), "file with the bearer token")
-	f.StringVarP(&a.output, "output", "o", "table", "table or json")
+	f.StringVarP(&a.output, "output", "o", table, "table or json; log also takes csv")
 	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long a call may take; imports are followed as long as they run")
 	a.token = env("TOKEN", "") // no flag: command lines are seen by others
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.assign(), a.list(), a.trash(), a.restore(), a.remove(), a.log(), a.importFile())
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{table, jsonLines, csvFile}, cobra.ShellCompDirectiveNoFileComp))
+	root.AddCommand(a.assign(), a.list(), a.trash(), a.restore(), a.remove(), a.log(), a.importFile(), a.export(), a.watch(), a.cancel(), a.rows())
 	return root
+}
+
+// The forms of output.
+const (
+	table     = "table"
+	jsonLines = "json"
+	csvFile   = "csv"
+)
+
+// arguments makes a check of arguments one of the command line.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return wrongUsage(cmd, err)
+		}
+		return nil
+	}
+}
+
+// wrongUsage says where to read how a command is used.
+func wrongUsage(cmd *cobra.Command, err error) error {
+	return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
+	}
+	return wrongUsage(cmd, errors.New(text))
 }
 
 func env(name, fallback string) string {
@@ -98,15 +137,23 @@ func env(name, fallback string) string {
 	return fallback
 }
 
-// parent is the account's resource name.
-func (a *app) parent() (string, error) {
+// parent is the account's resource name. forms are the forms of output that the command has; table and json where none are named.
+func (a *app) parent(forms ...string) (string, error) {
 	if a.account == "" {
 		return "", usageError{errors.New("which account? Give --account or SWITCHBOARDCTL_ACCOUNT")}
 	}
-	if a.output != "table" && a.output != "json" {
-		return "", usageError{fmt.Errorf("--output is %q, and takes table or json", a.output)}
+	if len(forms) == 0 {
+		forms = []string{table, jsonLines}
 	}
-	return "accounts/" + strings.TrimPrefix(a.account, "accounts/"), nil
+	return "accounts/" + strings.TrimPrefix(a.account, "accounts/"), a.checkOutput(forms...)
+}
+
+// checkOutput refuses forms of output that a command does not have.
+func (a *app) checkOutput(forms ...string) error {
+	if slices.Contains(forms, a.output) {
+		return nil
+	}
+	return usageError{fmt.Errorf("--output is %q, and takes %s", a.output, strings.Join(forms, " or "))}
 }
 
 // connect opens the connection on first use.
@@ -114,11 +161,20 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 	if a.conn != nil {
 		return a.conn, nil
 	}
+	if host, port, err := net.SplitHostPort(a.server); !strings.Contains(a.server, "://") && (err != nil || host == "" && port == "") {
+		return nil, usageError{fmt.Errorf("--server is %q, and takes host:port", a.server)}
+	}
+	if a.caFile == "" && !a.plaintext {
+		return nil, usageError{errors.New("how is the service to prove who it is? Give --ca-file, or --plaintext where it speaks without TLS")}
+	}
 	conn, err := server.Dial(server.ClientConfig{Target: a.server, Timeout: a.timeout}, server.ClientOptions{
 		Service: "license", TLS: mtls.Config{CAFile: a.caFile, TrustDomain: a.trustDomain, Plaintext: a.plaintext},
 	})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--server, --ca-file or --trust-domain: %w", err)} // nothing was called yet
+	}
 	a.conn = conn
-	return conn, err
+	return conn, nil
 }
 
 // call is a context for one call: with the token, a request id that finds the call in the logs, and the timeout.
