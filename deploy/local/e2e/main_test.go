@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if code, mine := serviceproc.Main(); mine {
 		os.Exit(code)
 	}
+	if code, mine := crowdMain(); mine {
+		os.Exit(code)
+	}
 	testkit.AtEnd(stopStacks)
 	os.Exit(testkit.Main(m))
 }
