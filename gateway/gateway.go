@@ -44,6 +44,8 @@ type Options struct {
 	// Pages are the files served beside the API: `index.html` as /, others under their own path.
 	// Default: those that PortalConfig names.
 	Pages fs.FS
+	// Clock decides whether tokens have expired. Default: the system's, by which rate limits go in any case.
+	Clock clock.Clock
 	// Verifier says who calls. Default: by Config.Auth.
 	Verifier authn.Verifier
 	// DialOptions are used for every connection to a service.
@@ -161,7 +163,7 @@ func (g *Gateway) handler(stopping context.Context, cfg Config, opts Options) (h
 	verifier := opts.Verifier
 	if verifier == nil {
 		var err error
-		if verifier, err = authn.NewVerifier(cfg.Auth, nil); err != nil {
+		if verifier, err = authn.NewVerifier(cfg.Auth, opts.Clock); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"pgregory.net/rapid"
@@ -62,13 +63,22 @@ func (m *model) together(ctx context.Context, actors [][]call) error {
 	return errors.Join(l.disagreements()...)
 }
 
+// alone are the kinds of calls that are not made while others act: it could not be said then what they must lead to.
+var alone = []string{"repeat", "reuse", "advance", "quarantine", "template", "import"}
+
 // act prepares a call of one of several callers. One with a request id is made twice at the same time. mu guards the model's told.
 func (m *model) act(ctx context.Context, mu *sync.Mutex, c call) (func() error, error) {
-	if c.Kind == "repeat" || c.Kind == "reuse" {
+	if slices.Contains(alone, c.Kind) {
 		return func() error { return nil }, nil
 	}
 	c = m.resolve(c)
+	if l := m.resent(c); l != nil && l.state == pending { // which mail that is depends on who is faster
+		return func() error { return nil }, nil
+	}
 	predicted, before := m.refuses(c), ""
+	if c.Kind == "setup" && c.Ring <= 120 { // whether the extension is a change depends on others
+		predicted = nil
+	}
 	if c.Kind == "confirm" {
 		if l := m.invited(c.Who[0]); l != nil && l.state == pending {
 			before = l.name
@@ -109,6 +119,8 @@ func (m *model) act(ctx context.Context, mu *sync.Mutex, c call) (func() error, 
 // tellOf notes who is told because of a call that worked.
 func (m *model) tellOf(c call, confirmed string, a answer) {
 	switch {
+	case c.Kind == "resend":
+		m.told[m.resent(c).mail()]++
 	case c.Kind == "invite":
 		m.told[a.User.PhoneUser+" INVITATION"] = 1
 	case c.Kind == "confirm" && confirmed != "":

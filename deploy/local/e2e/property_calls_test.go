@@ -57,7 +57,7 @@ func (m *model) resolve(c call) call {
 		return c
 	}
 	likely, all := m.likely(c), len(m.licences)
-	if c.Kind == "assign" {
+	if c.Kind == "assign" || c.Kind == "import" {
 		all = len(m.assignees)
 	}
 	drawn := c.Who
@@ -92,7 +92,7 @@ func (l *licence) resolveNumbers(indexes []int) []int {
 // likely are those for whom a call can work.
 func (m *model) likely(c call) []int {
 	var out []int
-	if c.Kind == "assign" {
+	if c.Kind == "assign" || c.Kind == "import" {
 		for who := range m.assignees {
 			if m.assignees[who].pending || m.licensed(who) != nil {
 				continue
@@ -109,8 +109,12 @@ func (m *model) likely(c call) []int {
 	for i, l := range m.licences {
 		fits := l.state == active
 		switch c.Kind {
-		case "invite", "confirm", "policy", "repeat", "reuse":
+		case "invite", "confirm", "policy", "repeat", "reuse", "quarantine", "advance", "template":
 			fits = false
+		case "resend":
+			fits = l.live() && !l.setUp && l.resent.IsZero() && !m.assignees[l.who].room
+		case "setup":
+			fits = fits && !m.assignees[l.who].room
 		case "batchRestore":
 			fits = l.state == trashed
 		case "batchTrash":
@@ -180,6 +184,9 @@ func (m *model) numberNames(c call) []string {
 
 // wish is the extension that a call asks for.
 func (m *model) wish(c call) string {
+	if c.Ext == noExtension {
+		return ""
+	}
 	if l := m.licence(c.Who[0]); c.Ext == ownExtension && l != nil && l.ext != "" {
 		return l.ext
 	}
@@ -201,6 +208,15 @@ func (m *model) prepare(ctx context.Context, c call) (request, error) {
 		}
 	}
 	switch c.Kind {
+	case "quarantine":
+		m.prepareQuarantine(&r, !m.quarantine)
+	case "template":
+		r.method, r.path = http.MethodPatch, "/v1/"+m.template+"?updateMask=settings.ringSeconds"
+		r.body["settings"] = map[string]any{"ringSeconds": c.Ring}
+	case "resend":
+		r.path = "/v1/" + m.licenceNames(c)[0] + ":resendInvite"
+	case "setup":
+		return m.prepareSetup(ctx, c, r)
 	case "policy":
 		r.method, r.path = http.MethodPatch, m.tn.path+"?updateMask=policy.softDelete"
 		r.body["policy"] = gatewayclient.Policy{SoftDelete: !m.trash}
@@ -270,8 +286,8 @@ func (m *model) preparePatch(c call, r *request) {
 	if c.Kind == "patchSettings" {
 		mask, r.body["settings"] = ",settings.ringSeconds", map[string]any{"ringSeconds": c.Ring}
 	}
-	if c.Flag {
-		r.body["etag"] = `"of-long-ago"`
+	if etag := m.etag(c); etag != "" {
+		r.body["etag"] = etag
 	}
 	r.method, r.path = http.MethodPatch, fmt.Sprintf("/v1/%s?updateMask=%s", m.licenceNames(c)[0], mask[1:])
 }

@@ -16,7 +16,8 @@ type call struct {
 	Ext     int
 	Ring    int
 	Token   int
-	// Preview asks with validateOnly; Keyed gives the call a request id; Flag is an etag of long ago, or a template.
+	Etag    int
+	// Preview asks with validateOnly; Keyed gives the call a request id; Flag is a template.
 	Preview, Keyed, Flag bool
 }
 
@@ -28,7 +29,10 @@ func (m *model) callKinds() []string {
 	kinds := []string{
 		"assign", "invite", "confirm", "policy", "repeat", "reuse", "patchExtension", "patchSite", "patchBoth", "patchSettings",
 		"assignPackage", "batchAssignPackage", "assignPhoneNumbers", "unassignPhoneNumbers", "batchRemovePackages", "batchRemove",
-		"batchTrash", "batchRestore",
+		"batchTrash", "batchRestore", "resend", "setup", "template", "import",
+	}
+	if m.clock != nil {
+		kinds = append(kinds, "advance", "advance", "quarantine", "quarantine")
 	}
 	for _, kind := range kinds {
 		n := 0
@@ -92,7 +96,7 @@ func drawCall(t *rapid.T, m *model) call {
 	c := call{Kind: pick(t, "kind", m.callKinds()...), Site: none, Pkg: none}
 	oneIn := func(n int, label string) bool { return pick(t, label, append(make([]bool, n-1), true)...) }
 	switch c.Kind {
-	case "policy", "invite", "repeat", "reuse":
+	case "policy", "quarantine", "advance", "template", "invite", "repeat", "reuse":
 	case "assign", "batchAssignPackage", "batchRemovePackages", "batchRemove", "batchTrash", "batchRestore":
 		c.Who = drawMany(t, "who", whos, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 0)
 		c.Preview = oneIn(6, "preview")
@@ -101,7 +105,7 @@ func drawCall(t *rapid.T, m *model) call {
 		c.Who = []int{pick(t, "who", whos...)}
 	}
 	switch c.Kind {
-	case "assign", "invite", "patchSite", "patchBoth":
+	case "assign", "invite", "patchSite", "patchBoth", "import":
 		c.Site = pick(t, "site", 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, none, unknownSite)
 	}
 	switch c.Kind {
@@ -114,10 +118,16 @@ func drawCall(t *rapid.T, m *model) call {
 		c.Ext = pick(t, "extension", 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension)
 	case "patchBoth":
 		c.Ext = pick(t, "extension", 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ownExtension, ownExtension)
-	case "patchSettings":
+	case "patchSettings", "template":
 		c.Ring = pick(t, "ring", 20, 30, 4000)
 	case "confirm":
 		c.Token = pick(t, "token", 0, 0, 0, 0, 1, 2)
+	case "setup":
+		c.Token, c.Ring = pick(t, "token", 0, 0, 0, 0, 0, 0, 1), pick(t, "ring", 20, 30, 30, 60, 4000)
+		c.Ext = pick(t, "extension", noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+	case "import":
+		c.Pkg = pick(t, "package", none, none, 0, 1, 1, inactivePackage, unknownPackage)
+		c.Ext = pick(t, "extension", noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, noExtension, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	}
 	switch c.Kind {
 	case "assignPackage":
@@ -126,7 +136,7 @@ func drawCall(t *rapid.T, m *model) call {
 	case "assignPhoneNumbers", "unassignPhoneNumbers":
 		c.Numbers = drawMany(t, "number", numberIndexes, 1, 1, 1, 1, 2, 2, 0)
 	case "patchExtension", "patchSite", "patchSettings":
-		c.Flag = oneIn(8, "stale")
+		c.Etag = pick(t, "etag", noEtag, noEtag, noEtag, noEtag, noEtag, etagOfLongAgo, etagOfNow, etagOfNow, etagBefore)
 	}
 	return c
 }

@@ -17,6 +17,12 @@ func (m *model) apply(c call, r request, a answer) error {
 		return m.applyInvite(c, r, a)
 	case "confirm":
 		return m.applyConfirm(c, a)
+	case "quarantine":
+		m.quarantine = !m.quarantine
+		return nil
+	case "template":
+		m.ring = c.Ring
+		return nil
 	}
 	ls := make([]*licence, len(c.Who))
 	for i, w := range c.Who {
@@ -26,6 +32,7 @@ func (m *model) apply(c call, r request, a answer) error {
 	case "batchRemove":
 		err := m.releases(ls, a.Releases, true)
 		for _, l := range ls {
+			m.free(append(l.numbers, l.ext)...)
 			l.state, l.pkg, l.numbers, l.ext = removed, none, nil, ""
 		}
 		return err
@@ -37,6 +44,7 @@ func (m *model) apply(c call, r request, a answer) error {
 			if c.Kind == "batchTrash" {
 				l.state, l.trashedPkg, l.trashedNumbers = trashed, l.pkg, l.numbers
 			}
+			m.free(l.numbers...)
 			l.pkg, l.numbers = none, nil
 		}
 	case "batchRestore":
@@ -50,7 +58,17 @@ func (m *model) apply(c call, r request, a answer) error {
 		}
 	case "assignPhoneNumbers":
 		ls[0].add(m.numberNames(c))
+	case "resend":
+		m.applyResend(ls[0])
+		return nil
+	case "setup":
+		l := ls[0]
+		l.setUp, l.ring = true, c.Ring
+		if wish := m.wish(c); l.email != "" && wish != "" {
+			m.changeExtension(l, wish)
+		}
 	case "unassignPhoneNumbers":
+		m.free(m.numberNames(c)...)
 		ls[0].numbers = slices.DeleteFunc(ls[0].numbers, func(n string) bool { return slices.Contains(m.numberNames(c), n) })
 	default:
 		if err := m.applyPatch(c, ls[0], a); err != nil {
@@ -58,6 +76,23 @@ func (m *model) apply(c call, r request, a answer) error {
 		}
 	}
 	return m.seesAll(ls, a.PhoneUsers)
+}
+
+// free gives extensions and numbers back, into quarantine where that is the policy.
+func (m *model) free(what ...string) {
+	for _, w := range what {
+		if m.quarantine && w != "" {
+			m.out[w] = true
+		}
+	}
+}
+
+// changeExtension gives a licence another extension in place of its own.
+func (m *model) changeExtension(l *licence, number string) {
+	if l.ext != number {
+		m.free(l.ext)
+	}
+	l.ext = number
 }
 
 // add gives a licence the numbers that it lacks.
@@ -77,7 +112,7 @@ func (m *model) applyAssign(c call, a answer) error {
 		got := a.PhoneUsers[i]
 		l := &licence{name: got.Name, who: w, state: active, site: c.Site, pkg: c.Pkg, trashedPkg: none}
 		if c.Flag {
-			l.ring = templateRing
+			l.ring = m.ring
 		}
 		if err := m.takeExtension(l, got.ExtensionNumber, c.Site); err != nil {
 			return err
@@ -100,7 +135,7 @@ func (m *model) applyInvite(c call, r request, a answer) error {
 	if a.User.Status != pending || a.User.PhoneUser == "" {
 		return fmt.Errorf("the invited person is %+v", a.User)
 	}
-	m.assignees = append(m.assignees, assignee{name: a.User.Name, pending: true})
+	m.assignees = append(m.assignees, assignee{name: a.User.Name, email: a.User.Email, pending: true})
 	m.licences = append(m.licences, &licence{
 		name: a.User.PhoneUser, who: len(m.assignees) - 1, state: pending, site: c.Site, pkg: none, trashedPkg: none, email: r.body["email"].(string),
 	})
@@ -111,7 +146,7 @@ func (m *model) applyInvite(c call, r request, a answer) error {
 func (m *model) applyConfirm(c call, a answer) error {
 	l := m.invited(c.Who[0])
 	if l.state == pending {
-		l.state, m.assignees[l.who].pending = active, false
+		l.state, l.confirmed, m.assignees[l.who].pending = active, true, false
 		m.told[l.name+" CONFIRMED"]++
 		if err := m.takeExtension(l, a.PhoneUsers[0].ExtensionNumber, l.site); err != nil {
 			return err
@@ -137,7 +172,7 @@ func (m *model) applyPatch(c call, l *licence, a answer) error {
 	case "patchSettings":
 		l.ring = c.Ring
 	case "patchExtension", "patchBoth":
-		l.ext = m.wish(c)
+		m.changeExtension(l, m.wish(c))
 	case "patchSite":
 		if c.Site != l.site {
 			if err := m.takeExtension(l, a.PhoneUsers[0].ExtensionNumber, c.Site); err != nil {

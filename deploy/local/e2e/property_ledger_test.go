@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 
@@ -58,7 +59,7 @@ func (l *ledger) disagreements() []error {
 	var out faults
 	live, seats, packages, numbers := map[string]string{}, 0, map[string]int{}, map[string]string{}
 	kept := map[string]gatewayclient.Extension{} // by holder
-	for _, e := range l.extensions {
+	for _, e := range l.inUse() {
 		out.check(kept[e.Holder].Number == "", "%s has the extensions %s and %s", e.Holder, e.Number, kept[e.Holder].Number)
 		kept[e.Holder] = e
 	}
@@ -81,7 +82,7 @@ func (l *ledger) disagreements() []error {
 			numbers[n] = u.Name
 		}
 	}
-	out.check(extensions == len(l.extensions), "%d extensions are not free and %d phone users have one", len(l.extensions), extensions)
+	out.check(extensions == len(l.inUse()), "%d extensions are somebody's and %d phone users have one", len(l.inUse()), extensions)
 	out.check(l.account.LicensesAssigned == seats, "%d seats are taken by %d living licences", l.account.LicensesAssigned, seats)
 	for _, p := range l.packages {
 		out.check(p.Assigned == packages[p.Name] && p.Assigned <= p.Seats, "%s counts %d of %d seats for %d holders", p.DisplayName, p.Assigned, p.Seats, packages[p.Name])
@@ -89,6 +90,27 @@ func (l *ledger) disagreements() []error {
 	for _, n := range l.numbers {
 		out.check(n.Assignee == numbers[n.Number], "number %s is assigned to %q and listed with %q", n.Number, n.Assignee, numbers[n.Number])
 		out.check((n.State == "ASSIGNED") == (n.Assignee != ""), "number %s is %s with assignee %q", n.Number, n.State, n.Assignee)
+	}
+	return out
+}
+
+// inUse are the extensions that are neither free nor in quarantine.
+func (l *ledger) inUse() []gatewayclient.Extension {
+	return slices.DeleteFunc(slices.Clone(l.extensions), func(e gatewayclient.Extension) bool { return e.State == quarantined })
+}
+
+// quarantined are the extensions and numbers that are kept out of use.
+func (l *ledger) quarantined() map[string]bool {
+	out := map[string]bool{}
+	for _, e := range l.extensions {
+		if e.State == quarantined {
+			out[e.Number] = true
+		}
+	}
+	for _, n := range l.numbers {
+		if n.State == quarantined {
+			out[n.Number] = true
+		}
 	}
 	return out
 }
@@ -122,6 +144,7 @@ func (m *model) agrees(l *ledger) []error {
 		}
 		delete(known, p.name)
 	}
+	out.check(maps.Equal(m.out, l.quarantined()), "in quarantine must be %v and are %v", m.out, l.quarantined())
 	out.check(len(known) == 0, "phone users that nobody made: %v", known)
 	return out
 }
@@ -129,6 +152,12 @@ func (m *model) agrees(l *ledger) []error {
 // possibleRefusals are those that a call can meet when others act at the same time, by kind.
 var possibleRefusals = map[string][]string{
 	"policy":               {},
+	"quarantine":           {},
+	"advance":              {},
+	"template":             {},
+	"import":               {},
+	"resend":               {"LICENSE_REQUIRED", "ALREADY_SET_UP", "RESEND_TOO_SOON"},
+	"setup":                {"LICENSE_REQUIRED", "FIELD_INVALID", "TOKEN_INVALID", "EXTENSION_IN_USE", "EXTENSION_OUT_OF_RANGE", "ETAG_MISMATCH"},
 	"invite":               {"LICENSE_EXHAUSTED"},
 	"confirm":              {"TOKEN_INVALID", "EXTENSION_RANGE_EXHAUSTED"},
 	"assign":               {"USER_PENDING", "ALREADY_LICENSED", "LICENSE_EXHAUSTED", "EXTENSION_RANGE_EXHAUSTED", "PACKAGE_SEATS_EXHAUSTED"},

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 )
@@ -22,12 +24,22 @@ type licence struct {
 	site, pkg        int
 	numbers          []string
 	ring             int // settings.ringSeconds, 0 where it is not set
+	setUp            bool
+	// resent is when the mail was sent again, zero for never. etag is that of the last answer, before that of the one before the last
+	// change; text is what was seen with etag.
+	resent             time.Time
+	etag, before, text string
+	// lapsed says that the tokens in the person's mails have expired.
+	lapsed bool
 
 	// trashedPkg and trashedNumbers are what a restore tries to give back.
 	trashedPkg     int
 	trashedNumbers []string
 	// email and token are those of an invited person; token is empty until the mail was looked at.
 	email, token string
+	// confirmed says that an invited person has confirmed; page is the token of the set-up page, empty until the mail was looked at.
+	confirmed bool
+	page      string
 }
 
 // live says whether the licence takes a seat.
@@ -36,6 +48,8 @@ func (l *licence) live() bool { return l.state == pending || l.state == active }
 // assignee is a person or room of the account.
 type assignee struct {
 	name    string
+	email   string // empty for rooms
+	display string
 	room    bool
 	pending bool // has not confirmed the account
 }
@@ -43,9 +57,12 @@ type assignee struct {
 // model is an account as it must be.
 type model struct {
 	*fixture
-	trash     bool // policy.softDelete
-	assignees []assignee
-	licences  []*licence
+	trash bool // policy.softDelete
+	// quarantine is whether the policy keeps what is given back out of use; out is what is kept out, extensions and numbers.
+	quarantine bool
+	out        map[string]bool
+	assignees  []assignee
+	licences   []*licence
 	// told is how often each phone user is told of what, as "name KIND".
 	told map[string]int
 	// kept are answers that are remembered under a request id.
@@ -62,7 +79,7 @@ type keptCall struct {
 // clone is a model that changes on its own.
 func (m *model) clone() *model {
 	c := *m
-	c.assignees, c.told, c.kept = slices.Clone(m.assignees), map[string]int{}, slices.Clone(m.kept)
+	c.assignees, c.told, c.kept, c.out = slices.Clone(m.assignees), map[string]int{}, slices.Clone(m.kept), maps.Clone(m.out)
 	for k, v := range m.told {
 		c.told[k] = v
 	}
@@ -131,7 +148,7 @@ func (m *model) extensionHolder(number string) *licence {
 func (m *model) extensionsFree(site int) int {
 	free := 0
 	for _, n := range extensionsOf[site] {
-		if m.extensionHolder(n) == nil {
+		if m.extensionHolder(n) == nil && !m.out[n] {
 			free++
 		}
 	}
@@ -143,10 +160,10 @@ func (m *model) takeExtension(l *licence, number string, site int) error {
 	if !slices.Contains(extensionsOf[site], number) {
 		return fmt.Errorf("extension %q is none of the site's", number)
 	}
-	if h := m.extensionHolder(number); h != nil && h != l {
-		return fmt.Errorf("extension %s was given out and is %s's", number, h.name)
+	if h := m.extensionHolder(number); h != nil && h != l || m.out[number] {
+		return fmt.Errorf("extension %s was given out and is another's or in quarantine", number)
 	}
-	l.ext = number
+	m.changeExtension(l, number)
 	return nil
 }
 
@@ -186,7 +203,7 @@ func first(checks ...func() *refusal) *refusal {
 func (m *model) sees(l *licence, got gatewayclient.PhoneUser) error {
 	want := gatewayclient.PhoneUser{
 		Name: l.name, Assignee: m.assignees[l.who].name, State: l.state, ExtensionNumber: l.ext, Site: m.siteName(l.site),
-		Package: m.packageName(l.pkg), PhoneNumbers: l.numbers, OutboundCalling: l.pkg != none,
+		Package: m.packageName(l.pkg), PhoneNumbers: l.numbers, OutboundCalling: l.pkg != none, SetupComplete: l.setUp,
 	}
 	ring := 0
 	if got.Settings != nil && got.Settings.RingSeconds != nil {
@@ -194,7 +211,7 @@ func (m *model) sees(l *licence, got gatewayclient.PhoneUser) error {
 	}
 	seen := gatewayclient.PhoneUser{
 		Name: got.Name, Assignee: got.Assignee, State: got.State, ExtensionNumber: got.ExtensionNumber, Site: got.Site,
-		Package: got.Package, PhoneNumbers: got.PhoneNumbers, OutboundCalling: got.OutboundCalling,
+		Package: got.Package, PhoneNumbers: got.PhoneNumbers, OutboundCalling: got.OutboundCalling, SetupComplete: got.SetupComplete,
 	}
 	if fmt.Sprintf("%+v ring %d", want, l.ring) != fmt.Sprintf("%+v ring %d", seen, ring) {
 		return fmt.Errorf("the phone user must be\n%+v ring %d and is\n%+v ring %d", want, l.ring, seen, ring)
@@ -249,7 +266,7 @@ func (m *model) give(l *licence) (missing restoration) {
 		}
 	}
 	for _, n := range l.trashedNumbers {
-		if l.pkg != none && m.numberHolder(n) == nil {
+		if l.pkg != none && m.numberHolder(n) == nil && !m.out[n] {
 			l.numbers = append(l.numbers, n)
 		} else {
 			missing.MissingPhoneNumbers = append(missing.MissingPhoneNumbers, n)

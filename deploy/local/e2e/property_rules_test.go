@@ -8,8 +8,17 @@ import (
 // refuses predicts the refusal of a call, nil if it works.
 func (m *model) refuses(c call) *refusal {
 	switch c.Kind {
-	case "policy":
+	case "policy", "quarantine", "advance":
 		return nil
+	case "template":
+		if c.Ring > 120 {
+			return refuse("FIELD_INVALID")
+		}
+		return nil
+	case "resend":
+		return m.refusesResend(c)
+	case "setup":
+		return m.refusesSetup(c)
 	case "assign":
 		return m.refusesAssign(c)
 	case "invite":
@@ -109,7 +118,7 @@ func (m *model) refusesConfirm(c call) *refusal {
 	l := m.invited(c.Who[0])
 	wrong := c.Token == 1 || l == nil || c.Token == 2 && m.invited(c.Who[0]+1) != l
 	switch {
-	case wrong, l.state == removed:
+	case wrong, l.state == removed, l.lapsed:
 		return refuse("TOKEN_INVALID")
 	case l.state == pending && m.extensionsFree(l.site) == 0:
 		return refuse("EXTENSION_RANGE_EXHAUSTED")
@@ -141,7 +150,7 @@ func (m *model) refusesHoldings(c call) *refusal {
 	}
 	l := m.licence(c.Who[0])
 	if c.Kind == "unassignPhoneNumbers" {
-		return refuseWhere(len(names), "NUMBER_NOT_AVAILABLE", "phone_numbers", func(i int) bool { return !slices.Contains(l.numbers, names[i]) })
+		return refuseWhere(len(names), "NUMBER_NOT_AVAILABLE", "phoneNumbers", func(i int) bool { return !slices.Contains(l.numbers, names[i]) })
 	}
 	if c.Kind == "assignPhoneNumbers" && l.pkg == none {
 		return refuse("PACKAGE_REQUIRED")
@@ -158,7 +167,7 @@ func (m *model) refusesHoldings(c call) *refusal {
 		return gone
 	}
 	for _, n := range names {
-		if h := m.numberHolder(n); n == unknownNumber || h != nil && h != l {
+		if h := m.numberHolder(n); n == unknownNumber || h != nil && h != l || m.out[n] {
 			return refuse("NUMBER_NOT_AVAILABLE")
 		}
 	}
@@ -184,7 +193,7 @@ func (m *model) refusesPatch(c call) *refusal {
 		site = c.Site
 	}
 	switch {
-	case c.Flag:
+	case c.Etag == etagOfLongAgo, c.Etag == etagBefore && l.before != "":
 		return refuse("ETAG_MISMATCH")
 	case c.Kind == "patchSite" && site != l.site && m.extensionsFree(site) == 0:
 		return refuse("EXTENSION_RANGE_EXHAUSTED")
@@ -201,7 +210,7 @@ func (m *model) refusesWish(l *licence, wish string, site int) *refusal {
 		return refuse("EXTENSION_INVALID")
 	case !slices.Contains(extensionsOf[site], wish):
 		return refuse("EXTENSION_OUT_OF_RANGE")
-	case h != nil && h != l:
+	case h != nil && h != l, m.out[wish]:
 		return refuse("EXTENSION_IN_USE")
 	}
 	return nil
@@ -214,7 +223,7 @@ func (m *model) refusesBatch(c call) *refusal {
 	}
 	each := func(reason string, wrong func(i int, l *licence) bool) func() *refusal {
 		return func() *refusal {
-			return refuseWhere(len(ls), reason, "phone_users", func(i int) bool { return wrong(i, ls[i]) })
+			return refuseWhere(len(ls), reason, "phoneUsers", func(i int) bool { return wrong(i, ls[i]) })
 		}
 	}
 	notActive := each("LICENSE_REQUIRED", func(_ int, l *licence) bool { return l.state != active })

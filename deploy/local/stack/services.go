@@ -149,7 +149,9 @@ var kinds = map[string]kind{
 			return &c.HTTP.Addr, &c.HTTP.OpsAddr
 		},
 		build: func(_ context.Context, spec Spec) (Runner, error) {
-			return gateway.New(*own[gateway.Config](spec.Config), gateway.Options{Logger: spec.Log, TracerProvider: spec.TracerProvider, Listener: spec.Listener})
+			return gateway.New(*own[gateway.Config](spec.Config), gateway.Options{
+				Logger: spec.Log, TracerProvider: spec.TracerProvider, Clock: spec.Clock, Listener: spec.Listener,
+			})
 		},
 	},
 }
@@ -234,7 +236,7 @@ func (s *Stack) gatewaySpecs(ctx context.Context) ([]Spec, error) {
 		if s.opts.Configure != nil {
 			s.opts.Configure(Gateway, &c)
 		}
-		specs[n] = Spec{Service: Gateway, Replica: n, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log}
+		specs[n] = Spec{Service: Gateway, Replica: n, Config: &c, TracerProvider: s.opts.TracerProvider, Log: s.opts.Log, Clock: s.opts.Clock}
 		if _, here := s.opts.Launcher.(InProcess); !here {
 			if err := ChooseAddresses(specs[n]); err != nil {
 				return specs, err
