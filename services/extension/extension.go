@@ -141,9 +141,9 @@ func build(cfg Config, opts Options, db *crdb.DB, srv *server.Server) error {
 		alloc.Leases, deps.Leases = leases, leases
 	}
 	// Closers run in the reverse order: first the allocator, which still writes, then etcd's client, then the database.
-	deps.Allocator = allocator.New(cfg.Allocator, alloc)
-	srv.OnClose("allocator", deps.Allocator.Close)
-	deps.Book = book.New(st, deps.Allocator, reserved, opts.Clock)
+	numbers := allocator.New(cfg.Allocator, alloc)
+	srv.OnClose("allocator", numbers.Close)
+	deps.Allocator, deps.Book = numbers, book.New(st, numbers, reserved, opts.Clock)
 	// etcd is no condition of readiness: without it, numbers come straight from the database.
 	srv.AddCheck("database", db.Ping)
 	schema, err := migrate.NewWatch(db, Migrations, opts.Registry)

@@ -82,7 +82,7 @@ func (j *job) preview(ctx context.Context, a *Allocator) ([]store.Extension, err
 		wished[j.wishes[i]] = true
 		j.got[i] = &store.Extension{Number: j.wishes[i], State: store.Assigned, Owner: j.Items[i].Owner}
 	}
-	res, err := a.search(ctx, j.Account, j.Site, len(rest)+len(wishes))
+	res, err := a.search(ctx, a.pool(j.Account), j.Account, j.Site, len(rest)+len(wishes))
 	if err != nil {
 		return nil, err
 	}

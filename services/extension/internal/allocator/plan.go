@@ -232,7 +232,7 @@ func (p *planner) find(ctx context.Context, site uuid.UUID, jobs []*job) (*found
 	if p.n > 0 {
 		spread = min(want<<min(p.n, 10), maxSpread) + 16
 	}
-	res, err := p.search(ctx, p.account, site, want+spread)
+	res, err := p.search(ctx, p.pool, p.account, site, want+spread)
 	if err != nil {
 		return nil, err
 	}

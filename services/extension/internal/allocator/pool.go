@@ -46,6 +46,10 @@ type site struct {
 	low    int
 	// retry is when leasing may be tried again after it brought nothing.
 	retry time.Time
+	// lowest is a number below which nothing was free in the database when it was last looked, and looked when that was from the
+	// very beginning. See pool.hint.
+	lowest number.Number
+	looked time.Time
 	// refill is closed when the refill under way is done; nil when there is none.
 	refill chan struct{}
 }
@@ -102,6 +106,34 @@ func (p *pool) takeLowest(siteID uuid.UUID, count int, epoch int64, now time.Tim
 		}
 	}
 	return out
+}
+
+// hintFor is how long it is believed that nothing is free below a number. Other replicas free numbers there and quarantines end.
+const hintFor = time.Minute
+
+// hint returns the number from which on a search for free numbers of a site begins.
+func (p *pool) hint(siteID uuid.UUID, now time.Time) number.Number {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.site(siteID)
+	if now.Sub(s.looked) >= hintFor {
+		s.lowest, s.looked = 0, now
+	}
+	return s.lowest
+}
+
+// learn notes that a search that began at the hint, or before, found nothing free below a number.
+func (p *pool) learn(siteID uuid.UUID, lowest number.Number) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.site(siteID).lowest = lowest
+}
+
+// unlearn notes that a number is free, or soon will be. The mutex is held.
+func (p *pool) unlearn(n number.Number) {
+	for _, s := range p.sites {
+		s.lowest = min(s.lowest, n)
+	}
 }
 
 // wanting says whether a site should be refilled ahead of need.
@@ -247,7 +279,9 @@ func (p *pool) free(until, now time.Time, reserved number.Set, rows ...store.Ext
 	for _, e := range rows {
 		b := p.find(e.Number)
 		switch {
-		case b == nil || reserved.Contains(e.Number):
+		case reserved.Contains(e.Number):
+		case b == nil:
+			p.unlearn(e.Number)
 		case until.After(now):
 			b.lapseAt(e.Number, until)
 		default:

@@ -3,11 +3,14 @@ package allocator
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/switchboard-phone/switchboard/services/extension/internal/lease"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
 )
 
 const (
@@ -104,24 +107,25 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 	epoch := a.leases.Epoch()
 	p.beginReading()
 	defer p.endReading()
-	sv, err := a.survey(ctx, account, siteID)
+	ranges, err := a.store.SiteRanges(ctx, account, siteID)
 	if err != nil {
 		return 0, err
 	}
-	found, err := a.tidy(ctx, account, siteID, p, sv)
+	found, err := a.tidy(ctx, account, siteID, p, ranges)
 	if err != nil {
 		return 0, err
 	}
 	p.mu.Lock()
 	s := p.site(siteID)
 	need -= s.left()
-	batch := a.adapt(s, sv)
+	batch := a.adapt(s, ranges)
 	p.mu.Unlock()
 	if found > 0 && need <= 0 {
 		return found, nil // what was given back meanwhile suffices
 	}
-	taken, err := a.takeBlocks(ctx, selection{
-		survey: sv, epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(), need: need, batch: batch,
+	taken, err := a.takeBlocks(ctx, siteID, p, selection{
+		scan: a.newScan(account, ranges, p.hint(siteID, a.clock.Now())), epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(),
+		need: need, batch: batch,
 	})
 	if err != nil || len(taken) == 0 {
 		return found, err
@@ -159,7 +163,7 @@ func (p *pool) install(siteID uuid.UUID, blocks []*block) (free int, ok bool) {
 
 // adapt decides how many blocks the refill takes for what is to come: more when the last ones were used up fast, but never so
 // many that other replicas find none. The pool's mutex is held.
-func (a *Allocator) adapt(s *site, sv survey) int {
+func (a *Allocator) adapt(s *site, ranges []store.Range) int {
 	if !s.filled.IsZero() {
 		switch lasted := a.clock.Now().Sub(s.filled); {
 		case lasted < a.cfg.RefillTarget:
@@ -169,7 +173,7 @@ func (a *Allocator) adapt(s *site, sv survey) int {
 		}
 	}
 	blocks := int64(0)
-	for _, r := range sv.ranges {
+	for _, r := range ranges {
 		blocks += r.Blocks()
 	}
 	return min(s.batch, int(max(blocks/8, 1)))
@@ -177,7 +181,7 @@ func (a *Allocator) adapt(s *site, sv survey) int {
 
 // selection is what a refill looks for.
 type selection struct {
-	survey
+	*scan
 	epoch int64
 	// taken are the blocks known to be held by anybody, with the epoch of each; own are those in this replica's memory.
 	taken map[lease.Key]int64
@@ -201,9 +205,13 @@ func (p *pool) keys() map[lease.Key]bool {
 
 // takeBlocks leases the lowest blocks that have free numbers and that nobody holds, as far as there are any. It tries without
 // asking first: a refusal says who holds what.
-func (a *Allocator) takeBlocks(ctx context.Context, sel selection) ([]lease.Block, error) {
+func (a *Allocator) takeBlocks(ctx context.Context, siteID uuid.UUID, p *pool, sel selection) ([]lease.Block, error) {
 	for range takeAttempts {
-		open, ours := sel.choose()
+		open, ours, err := sel.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p.learn(siteID, sel.lowest())
 		if len(open) == 0 {
 			return ours, nil
 		}
@@ -220,38 +228,63 @@ func (a *Allocator) takeBlocks(ctx context.Context, sel selection) ([]lease.Bloc
 	return nil, nil
 }
 
-// choose looks for blocks: those that nobody is known to hold, and those that are leased to this replica without its knowing,
-// since the answer of etcd was lost or the rows could not be read.
-func (sel selection) choose() (open, ours []lease.Block) {
-	for r := range sel.ranges {
-		for i := range sel.ranges[r].Blocks() {
-			if n := len(open) + len(ours); n >= maxPerTake || n >= sel.batch && sel.need <= 0 {
-				return open, ours
-			}
-			b := sel.block(r, i)
-			free := sel.freeIn(r, i)
-			if free <= 0 || sel.own[b.Key()] {
-				continue
-			}
-			switch epoch, held := sel.taken[b.Key()]; {
-			case !held:
-				open = append(open, b)
-			case epoch == sel.epoch:
-				ours = append(ours, b)
-			default:
-				continue
-			}
-			sel.need -= int(free)
+// find chooses blocks, and looks at more until there are enough or no more.
+func (sel selection) find(ctx context.Context) (open, ours []lease.Block, err error) {
+	for more := true; more; {
+		var enough bool
+		if open, ours, enough = sel.choose(); enough {
+			return open, ours, nil
+		}
+		if more, err = sel.more(ctx); err != nil {
+			return nil, nil, err
 		}
 	}
-	return open, ours
+	return open, ours, nil
+}
+
+// choose looks for blocks: those that nobody is known to hold, and those that are leased to this replica without its knowing,
+// since the answer of etcd was lost or the rows could not be read. It says whether they are enough.
+func (sel selection) choose() (open, ours []lease.Block, enough bool) {
+	for b, free := range sel.open() {
+		if sel.own[b.Key()] {
+			continue
+		}
+		switch epoch, held := sel.taken[b.Key()]; {
+		case !held:
+			open = append(open, b)
+		case epoch == sel.epoch:
+			ours = append(ours, b)
+		default:
+			continue
+		}
+		sel.need -= int(free)
+		if n := len(open) + len(ours); n >= maxPerTake || n >= sel.batch && sel.need <= 0 {
+			return open, ours, true
+		}
+	}
+	return open, ours, false
 }
 
 // tidy looks after the blocks held here that seem used up: those in which the database shows free numbers are loaded again,
 // the others are given back. It returns how many free numbers came to light.
-func (a *Allocator) tidy(ctx context.Context, account, siteID uuid.UUID, p *pool, sv survey) (int, error) {
-	full, open := p.drained(siteID, sv)
-	if len(full) > 0 {
+func (a *Allocator) tidy(ctx context.Context, account, siteID uuid.UUID, p *pool, ranges []store.Range) (int, error) {
+	drained := p.drained(siteID)
+	if len(drained) == 0 {
+		return 0, nil
+	}
+	free, err := a.freeInEach(ctx, account, drained)
+	if err != nil {
+		return 0, err
+	}
+	var full, open []*block
+	for i, b := range drained {
+		if free[i] > 0 && rangeOf(ranges, b.From) == b.Range {
+			open = append(open, b)
+		} else {
+			full = append(full, b)
+		}
+	}
+	if full = p.forget(siteID, full); len(full) > 0 {
 		a.giveUpNow(ctx, full)
 	}
 	if len(open) == 0 {
@@ -260,35 +293,60 @@ func (a *Allocator) tidy(ctx context.Context, account, siteID uuid.UUID, p *pool
 	return a.reload(ctx, account, p, open)
 }
 
-// drained returns the blocks of a site that have nothing free in memory: those that are full, which are forgotten, and those
-// that have something free in the database.
-func (p *pool) drained(siteID uuid.UUID, sv survey) (full, open []*block) {
+// freeInEach asks the database how many numbers of each block, sorted by their numbers, are free.
+func (a *Allocator) freeInEach(ctx context.Context, account uuid.UUID, blocks []*block) ([]int64, error) {
+	var spans []number.Span // of blocks that follow each other
+	var first []int         // the first block of each span
+	for i, b := range blocks {
+		if i > 0 && b.Range == blocks[i-1].Range && b.Index == blocks[i-1].Index+1 {
+			spans[len(spans)-1].To = b.To
+			continue
+		}
+		spans, first = append(spans, b.Span), append(first, i)
+	}
+	counts, err := a.store.Occupancy(ctx, account, spans, a.reserved.All(), a.clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	free := make([]int64, len(blocks))
+	for i, b := range blocks {
+		free[i] = b.Size() - int64(len(a.reserved.In(b.Span)))
+	}
+	for i, uses := range counts {
+		for _, u := range uses {
+			free[first[i]+int(u.Block)] -= u.Used
+		}
+	}
+	return free, nil
+}
+
+// drained returns the blocks of a site that have nothing free in memory.
+func (p *pool) drained(siteID uuid.UUID) []*block {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*block
+	for _, b := range p.site(siteID).blocks {
+		if b.left == 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// forget drops those of the blocks that still have nothing free in memory, and returns them.
+func (p *pool) forget(siteID uuid.UUID, blocks []*block) []*block {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.site(siteID)
-	keep := s.blocks[:0:0]
-	for _, b := range s.blocks {
-		switch {
-		case b.left > 0:
-			keep = append(keep, b)
-		case sv.freeOf(b) > 0:
-			keep, open = append(keep, b), append(open, b)
-		default:
-			full = append(full, b)
+	var gone []*block
+	s.blocks = slices.DeleteFunc(s.blocks, func(b *block) bool {
+		drop := b.left == 0 && slices.Contains(blocks, b)
+		if drop {
+			gone = append(gone, b)
 		}
-	}
-	s.blocks = keep
-	return full, open
-}
-
-// freeOf returns how many numbers of a block that is held here are free; none when its range is gone.
-func (sv survey) freeOf(b *block) int64 {
-	for r := range sv.ranges {
-		if sv.ranges[r].ID == b.Range {
-			return sv.freeIn(r, b.Index)
-		}
-	}
-	return 0
+		return drop
+	})
+	return gone
 }
 
 // reload reads blocks anew and returns how many of their numbers are free.

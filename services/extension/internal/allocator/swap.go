@@ -109,7 +109,7 @@ func (a *Allocator) pickOne(ctx context.Context, p *pool, r SwapRequest, round i
 			return picks[0], nil
 		}
 	}
-	res, err := a.search(ctx, r.Account, r.Site, 1+16*round)
+	res, err := a.search(ctx, p, r.Account, r.Site, 1+16*round)
 	if err != nil {
 		return pick{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/book"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/lease"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/names"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
@@ -27,9 +28,16 @@ type Leases interface {
 	List(ctx context.Context, after string, limit int) ([]lease.Held, error)
 }
 
+// Allocator gives out numbers; see package allocator.
+type Allocator interface {
+	Allocate(ctx context.Context, r allocator.Request) ([]store.Extension, error)
+	Preview(ctx context.Context, r allocator.Request) ([]store.Extension, error)
+	Swap(ctx context.Context, r allocator.SwapRequest) (now, before number.Number, err error)
+}
+
 // Deps are the parts that answer.
 type Deps struct {
-	Allocator *allocator.Allocator
+	Allocator Allocator
 	Book      *book.Book
 	Store     store.Store
 	// Leases is nil when leasing is off.

@@ -1,0 +1,98 @@
+package allocbench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// shape is a way of asking: that many clients, each asking for that many numbers at a time and waiting for the answer.
+type shape struct {
+	Clients int `json:"clients"`
+	Batch   int `json:"batch"`
+}
+
+func (s shape) String() string {
+	if s.Batch == 1 {
+		return fmt.Sprintf("%d clients, single", s.Clients)
+	}
+	return fmt.Sprintf("%d clients, batches of %d", s.Clients, s.Batch)
+}
+
+// load is what a closed loop of clients got done.
+type load struct {
+	// PerSecond counts numbers, not calls.
+	PerSecond float64 `json:"perSecond"`
+	// P50 and P99 are latencies of calls in milliseconds.
+	P50 float64 `json:"p50Millis"`
+	P99 float64 `json:"p99Millis"`
+	// Numbers is how many were counted.
+	Numbers int `json:"numbers"`
+	// CPU and DatabaseCPU are the processor time per number, in microseconds: of clients, service and etcd, and of the database.
+	CPU         float64 `json:"cpuMicros"`
+	DatabaseCPU float64 `json:"databaseCpuMicros"`
+}
+
+// call makes one call for client number client.
+type call func(ctx context.Context, client int) error
+
+// drive has the clients of a shape call again and again, first for warm without counting and then for d. The first error of
+// any call ends it: a benchmark of failures would measure nothing.
+func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	begin := time.Now().Add(warm)
+	end := begin.Add(d)
+	took := make([][]time.Duration, s.Clients)
+	var all sync.WaitGroup
+	var before, after cpu
+	all.Go(func() {
+		time.Sleep(warm)
+		before = cpuTime()
+		time.Sleep(d)
+		after = cpuTime()
+	})
+	for c := range s.Clients {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				start := time.Now()
+				if start.After(end) {
+					return
+				}
+				if err := one(ctx, c); err != nil {
+					cancel(err)
+					return
+				}
+				// Calls are counted when they end within the time measured, wherever they began: in the long run as many overlap
+				// its beginning as its end.
+				if now := time.Now(); now.After(begin) && now.Before(end) {
+					took[c] = append(took[c], now.Sub(start))
+				}
+			}
+		})
+	}
+	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return load{}, fmt.Errorf("%s: %w", s, err)
+	}
+	calls := slices.Concat(took...)
+	slices.Sort(calls)
+	if len(calls) == 0 {
+		// Not even one call came back within the time measured.
+		return load{P50: ms(d), P99: ms(d)}, nil
+	}
+	spent, numbers := after.since(before), len(calls)*s.Batch
+	return load{
+		PerSecond: float64(numbers) / d.Seconds(), Numbers: numbers,
+		P50: ms(calls[len(calls)/2]), P99: ms(calls[len(calls)*99/100]),
+		CPU: micros(spent.self, numbers), DatabaseCPU: micros(spent.children, numbers),
+	}, nil
+}
+
+func micros(d time.Duration, numbers int) float64 {
+	return float64(d) / float64(time.Microsecond) / float64(numbers)
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
