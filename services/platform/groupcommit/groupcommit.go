@@ -28,8 +28,16 @@ type Options struct {
 	MaxWeight int
 	// MaxQueue bounds the requests that wait for one key, those under way not counted. Default 1000.
 	MaxQueue int
+	// MaxRuns bounds the runs of one key that are under way at a time. Another one than the first is begun only when a full run
+	// waits, so that a busy database gets few large groups and an idle one is put to use. Default 1: runs of a key never overlap.
+	MaxRuns int
 	// Timeout bounds one run; its context ends then. Default 10 s.
 	Timeout time.Duration
+	// Gather bounds how long a run that follows upon another of its key waits while further requests keep coming in, and it waits
+	// no longer than the run before it took. Where callers, this process and what it calls share the same few processors, the next
+	// run would else begin when few of those just answered are back, and small groups cost more for each request. A lone request
+	// never waits. Default 0: no run waits.
+	Gather time.Duration
 	// Observe, when set, is told after every run how many requests of what summed weight it took and how long it lasted.
 	Observe func(requests, weight int, took time.Duration)
 }
@@ -60,7 +68,11 @@ type Group[K comparable, Q, R any] struct {
 	queues map[K]*queue[Q, R] // keys with a run under way; no other key takes memory
 }
 
-type queue[Q, R any] struct{ waiting []*call[Q, R] }
+type queue[Q, R any] struct {
+	waiting []*call[Q, R]
+	weight  int // of waiting
+	loops   int
+}
 
 type call[Q, R any] struct {
 	req    Q
@@ -80,6 +92,9 @@ func New[K comparable, Q, R any](run Run[K, Q, R], weight func(Q) int, opts Opti
 	}
 	if opts.MaxQueue <= 0 {
 		opts.MaxQueue = 1000
+	}
+	if opts.MaxRuns <= 0 {
+		opts.MaxRuns = 1
 	}
 	if opts.Timeout <= 0 {
 		opts.Timeout = 10 * time.Second
@@ -152,12 +167,16 @@ func (g *Group[K, Q, R]) enqueue(key K, c *call[Q, R]) error {
 	if q == nil {
 		q = &queue[Q, R]{}
 		g.queues[key] = q
-		g.loops.Add(1)
-		go g.loop(key)
 	} else if len(q.waiting) >= g.opts.MaxQueue {
 		return ErrQueueFull
 	}
 	q.waiting = append(q.waiting, c)
+	q.weight += c.weight
+	if q.loops == 0 || q.loops < g.opts.MaxRuns && q.weight >= g.opts.MaxWeight {
+		q.loops++
+		g.loops.Add(1)
+		go g.loop(key)
+	}
 	return nil
 }
 
@@ -167,10 +186,11 @@ func (g *Group[K, Q, R]) drop(key K, c *call[Q, R]) {
 	defer g.mu.Unlock()
 	if q := g.queues[key]; q != nil && !c.taken {
 		q.waiting = slices.DeleteFunc(q.waiting, func(w *call[Q, R]) bool { return w == c })
+		q.weight -= c.weight
 	}
 }
 
-// loop runs what is queued for key until nothing is left. There is one per key at a time.
+// loop runs what is queued for key until nothing is left. There are Options.MaxRuns of them per key at most.
 func (g *Group[K, Q, R]) loop(key K) {
 	ended := false
 	defer func() {
@@ -185,11 +205,34 @@ func (g *Group[K, Q, R]) loop(key K) {
 			g.loops.Done()
 			return
 		}
+		start := time.Now()
 		g.execute(key, calls)
+		g.gather(key, min(g.opts.Gather, time.Since(start)))
 	}
 }
 
-// take removes the next run's calls from the queue, oldest first, and forgets the key when there are none.
+// gatherStep is how long the queue of a key has to stay as it is for its next run to begin.
+const gatherStep = 100 * time.Microsecond
+
+// gather waits while the queue of key grows, at most for limit. An empty queue and a full run are not waited for.
+func (g *Group[K, Q, R]) gather(key K, limit time.Duration) {
+	before := 0
+	for end := time.Now().Add(limit); ; {
+		waiting := g.Waiting(key)
+		if waiting == before || waiting >= g.opts.MaxWeight || time.Now().After(end) {
+			return
+		}
+		before = waiting
+		select {
+		case <-time.After(gatherStep):
+		case <-g.base.Done():
+			return
+		}
+	}
+}
+
+// take removes the next run's calls from the queue, oldest first. When there are none the caller's loop has to end, and with the
+// last loop the key is forgotten.
 func (g *Group[K, Q, R]) take(key K) []*call[Q, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -200,8 +243,11 @@ func (g *Group[K, Q, R]) take(key K) []*call[Q, R] {
 		sum += q.waiting[n].weight
 		n++
 	}
+	q.weight -= sum
 	if n == 0 {
-		delete(g.queues, key)
+		if q.loops--; q.loops == 0 {
+			delete(g.queues, key)
+		}
 		return nil
 	}
 	calls := slices.Clone(q.waiting[:n])

@@ -141,6 +141,47 @@ func TestWeightBoundsARun(t *testing.T) {
 	closeGroup(t, g)
 }
 
+func TestAnotherRunBeginsWhenAFullOneWaits(t *testing.T) {
+	t.Parallel()
+	gate := newGated()
+	g := groupcommit.New(gate.run, nil, groupcommit.Options{MaxWeight: 3, MaxRuns: 2})
+	first := occupy(g, gate)
+	out := callers(t.Context(), t, g, 1, 2)
+	third := make(chan answer, 1)
+	go func() { v, err := g.Do(context.Background(), "k", 3); third <- answer{3, v, err} }()
+	require.Equal(t, []int{1, 2, 3}, <-gate.entered, "the first run is still under way")
+	late := callers(t.Context(), t, g, 4, 5)
+	gate.release <- struct{}{}
+	require.Equal(t, []int{4, 5}, <-gate.entered, "what waits goes on as soon as one of the two has ended")
+	gate.release <- struct{}{}
+	gate.release <- struct{}{}
+	<-first
+	<-third
+	for _, answers := range []chan answer{out, late} {
+		for range 2 {
+			a := <-answers
+			require.NoError(t, a.err)
+			require.Equal(t, 2*a.req, a.value)
+		}
+	}
+	closeGroup(t, g)
+}
+
+func TestGatheringEndsWhenNobodyComes(t *testing.T) {
+	t.Parallel()
+	gate := newGated()
+	g := groupcommit.New(gate.run, nil, groupcommit.Options{Gather: time.Hour})
+	first := occupy(g, gate)
+	out := callers(t.Context(), t, g, 1, 2)
+	gate.release <- struct{}{}
+	<-first
+	require.Equal(t, []int{1, 2}, <-gate.entered)
+	gate.release <- struct{}{}
+	<-out
+	<-out
+	closeGroup(t, g)
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	gate := newGated()

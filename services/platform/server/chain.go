@@ -9,7 +9,6 @@ import (
 
 	"buf.build/go/protovalidate"
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
@@ -41,16 +40,12 @@ type link struct {
 // chain builds the interceptors of s.
 func (s *Server) chain(metrics *grpcprom.ServerMetrics, validator protovalidate.Validator) []link {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error { return s.panicked(ctx, p) })
-	lines := []logging.Option{
-		logging.WithLogOnEvents(logging.FinishCall), logging.WithFieldsFromContext(callFields),
-		logging.WithDisableLoggingFields(logging.ComponentFieldKey, logging.MethodTypeFieldKey, logging.SystemTag[0]),
-	}
 	guard := guard{verifier: s.deps.Verifier, directory: s.deps.Directory, policy: &s.policy}
 	return []link{
 		{"recovery", recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)},
 		{"request-id", requestIDUnary(s.log), requestIDStream(s.log)},
 		{"metrics", metrics.UnaryServerInterceptor(), metrics.StreamServerInterceptor()},
-		{"logging", logging.UnaryServerInterceptor(s.callLogger(), lines...), logging.StreamServerInterceptor(s.callLogger(), lines...)},
+		{"logging", s.logUnary, s.logStream},
 		{"deadline", deadlineUnary(s.cfg), s.deadlineStream},
 		{"errors", s.errorsUnary, s.errorsStream},
 		{"authentication", guard.identifyUnary, guard.identifyStream},
@@ -129,24 +124,6 @@ func (s *Server) audit(ctx context.Context, err error) {
 		attrs = append(attrs, "through", name)
 	}
 	s.log.WarnContext(ctx, "call refused", attrs...)
-}
-
-// callLogger adapts slog to the middleware. Health checks would drown the rest, so they are told at level debug.
-func (s *Server) callLogger() logging.Logger {
-	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		if m, ok := grpc.Method(ctx); ok && isHealth(m) {
-			level = logging.LevelDebug
-		}
-		s.log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // the middleware chooses among a few
-	})
-}
-
-// callFields tells whose call it was: the slot is filled once the caller is known, which is further inside.
-func callFields(ctx context.Context) logging.Fields {
-	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
-		return logging.Fields{"caller", c}
-	}
-	return nil
 }
 
 // callerKey holds a *caller that the outer interceptors make and the inner ones fill.

@@ -173,6 +173,7 @@ func (s *Server) OpsAddr() string { return s.opsListener.Addr().String() }
 // Close gives up a server that was never run: its ports and everything that OnClose was told of.
 func (s *Server) Close() error {
 	s.endStreams()
+	s.grpc.Stop() // its workers wait since New
 	var errList []error
 	for _, l := range []net.Listener{s.listener, s.opsListener} {
 		if l != nil {

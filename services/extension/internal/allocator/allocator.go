@@ -101,8 +101,12 @@ const (
 	maxTogether = 1000
 	// groupTimeout bounds one group.
 	groupTimeout = 15 * time.Second
+	// maxRuns bounds the groups of one account that are under way at a time, each with maxTogether numbers.
+	maxRuns = 3
+	// gather bounds the wait of a group for further requests while others keep coming.
+	gather = 4 * time.Millisecond
 	// maxBatch is how many blocks a refill takes at most for what is to come.
-	maxBatch = 16
+	maxBatch = 64
 )
 
 // Allocator gives out numbers. It is safe for concurrent use.
@@ -141,7 +145,7 @@ func New(cfg Config, deps Deps) *Allocator {
 	}
 	a.metrics = newMetrics(deps.Registerer, a.held)
 	a.group = groupcommit.New(a.run, (*job).weight, groupcommit.Options{
-		MaxWeight: maxTogether, MaxQueue: a.cfg.MaxWaiting, Timeout: groupTimeout, Observe: a.metrics.group,
+		MaxWeight: maxTogether, MaxQueue: a.cfg.MaxWaiting, MaxRuns: maxRuns, Timeout: groupTimeout, Gather: gather, Observe: a.metrics.group,
 	})
 	a.base, a.cancel = context.WithCancel(context.Background())
 	if a.leases != nil {

@@ -46,8 +46,8 @@ type site struct {
 	low    int
 	// retry is when leasing may be tried again after it brought nothing.
 	retry time.Time
-	// lowest is a number below which nothing was free in the database when it was last looked, and looked when that was from the
-	// very beginning. See pool.hint.
+	// lowest is a number below which the database had nothing free but in the blocks held here, and looked is when that was last
+	// asked from the very beginning. See pool.hint.
 	lowest number.Number
 	looked time.Time
 	// refill is closed when the refill under way is done; nil when there is none.
@@ -83,7 +83,12 @@ func (s *site) left() int {
 
 // refresh drops blocks of sessions other than epoch, and frees the numbers whose quarantine is over.
 func (s *site) refresh(epoch int64, now time.Time) {
-	s.blocks = slices.DeleteFunc(s.blocks, func(b *block) bool { return b.epoch != epoch })
+	s.blocks = slices.DeleteFunc(s.blocks, func(b *block) bool {
+		if b.epoch != epoch {
+			s.lowest = min(s.lowest, b.From) // searches left it out as long as it was held here
+		}
+		return b.epoch != epoch
+	})
 	for _, b := range s.blocks {
 		b.expire(now)
 	}

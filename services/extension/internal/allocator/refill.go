@@ -116,15 +116,16 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 		return 0, err
 	}
 	p.mu.Lock()
-	s := p.site(siteID)
-	need -= s.left()
-	batch := a.adapt(s, ranges)
+	need -= p.site(siteID).left()
+	batch := a.adapt(p.site(siteID), ranges)
 	p.mu.Unlock()
 	if found > 0 && need <= 0 {
 		return found, nil // what was given back meanwhile suffices
 	}
+	s := a.newScan(account, ranges, p.hint(siteID, a.clock.Now()))
+	s.look = max(s.look, int64(batch))
 	taken, err := a.takeBlocks(ctx, siteID, p, selection{
-		scan: a.newScan(account, ranges, p.hint(siteID, a.clock.Now())), epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(),
+		scan: s, epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(),
 		need: need, batch: batch,
 	})
 	if err != nil || len(taken) == 0 {
@@ -211,7 +212,7 @@ func (a *Allocator) takeBlocks(ctx context.Context, siteID uuid.UUID, p *pool, s
 		if err != nil {
 			return nil, err
 		}
-		p.learn(siteID, sel.lowest())
+		p.learn(siteID, sel.lowest(sel.own))
 		if len(open) == 0 {
 			return ours, nil
 		}
@@ -278,7 +279,8 @@ func (a *Allocator) tidy(ctx context.Context, account, siteID uuid.UUID, p *pool
 	}
 	var full, open []*block
 	for i, b := range drained {
-		if free[i] > 0 && rangeOf(ranges, b.From) == b.Range {
+		// What was picked and not yet written is free only in the eyes of the database.
+		if free[i] > p.inFlight(b) && rangeOf(ranges, b.From) == b.Range {
 			open = append(open, b)
 		} else {
 			full = append(full, b)
@@ -318,6 +320,19 @@ func (a *Allocator) freeInEach(ctx context.Context, account uuid.UUID, blocks []
 		}
 	}
 	return free, nil
+}
+
+// inFlight counts the numbers of a block that were picked and whose fate is open.
+func (p *pool) inFlight(b *block) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count := int64(0)
+	for n := b.From; n <= b.To; n++ {
+		if p.flight[n] {
+			count++
+		}
+	}
+	return count
 }
 
 // drained returns the blocks of a site that have nothing free in memory.

@@ -22,7 +22,8 @@ const (
 	maxLost = 3
 )
 
-// run carries out the jobs of one account that came together. It is the only one for the account in this replica at a time.
+// run carries out the jobs of one account that came together. Others of the account may be under way: they are to each other what
+// other replicas are, but for never picking the same number.
 func (a *Allocator) run(ctx context.Context, account uuid.UUID, jobs []*job) ([]groupcommit.Result[[]store.Extension], error) {
 	r := &runner{Allocator: a, account: account, pool: a.pool(account), pending: jobs, results: map[*job]groupcommit.Result[[]store.Extension]{}}
 	for r.n = 0; len(r.pending) > 0 && r.n < maxRounds && ctx.Err() == nil; r.n++ {

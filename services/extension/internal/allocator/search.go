@@ -128,10 +128,12 @@ func (s *scan) open() iter.Seq2[lease.Block, int64] {
 	}
 }
 
-// lowest returns a number below which the scan has found nothing free.
-func (s *scan) lowest() number.Number {
+// lowest returns a number below which the scan has found nothing free but in blocks of own.
+func (s *scan) lowest(own map[lease.Key]bool) number.Number {
 	for b := range s.open() {
-		return b.From
+		if !own[b.Key()] {
+			return b.From
+		}
 	}
 	for r, rng := range s.ranges {
 		if s.hi[r] < rng.Blocks() {
@@ -203,7 +205,7 @@ func (a *Allocator) search(ctx context.Context, p *pool, account, siteID uuid.UU
 			return found{}, err
 		}
 	}
-	p.learn(siteID, s.lowest())
+	p.learn(siteID, s.lowest(nil))
 	return a.pickFrom(ctx, s, want)
 }
 

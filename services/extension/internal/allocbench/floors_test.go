@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -25,8 +24,7 @@ func bareInsert(db *crdb.DB, to tenant, group int) call {
 		for i := range group {
 			ns[i], owners[i] = number.Number(next+int64(i)), uuid.Must(uuid.NewV7())
 		}
-		_, err := db.Pool().Exec(ctx, insertRows, to.account, ints(ns), owners, time.Now())
-		return err
+		return insert(ctx, db.Pool(), to, ns, owners)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
@@ -45,7 +46,7 @@ func (s *Store) insertAll(ctx context.Context, account uuid.UUID, claims []store
 		tag, err := q.Exec(ctx, `INSERT INTO extensions (account_id, number, state, owner_id, create_time, update_time)
 			SELECT $1::UUID, unnest($2::INT8[]), 'ASSIGNED', unnest($3::UUID[]), $4::TIMESTAMPTZ, $4::TIMESTAMPTZ
 			WHERE (SELECT count(*) FROM extension_ranges WHERE account_id = $1::UUID AND range_id = ANY($5::UUID[])) = $6::INT8`,
-			account, numbers, owners, now, ranges, len(ranges))
+			account, numbers, uuids(owners), now, ranges, len(ranges))
 		written = tag.RowsAffected()
 		return err
 	})
@@ -68,6 +69,15 @@ func unzip(claims []store.Claim) (numbers []int64, owners, ranges []uuid.UUID) {
 		}
 	}
 	return numbers, owners, ranges
+}
+
+// uuids turns ids into what the driver encodes at once: a uuid.UUID it would have write itself as text, and read that.
+func uuids(ids []uuid.UUID) pgtype.FlatArray[pgtype.UUID] {
+	out := make([]pgtype.UUID, len(ids))
+	for i, id := range ids {
+		out[i] = pgtype.UUID{Bytes: id, Valid: true}
+	}
+	return out
 }
 
 // settle reads everything that bears on the claims, decides, and writes the requests that nothing keeps back.
@@ -189,6 +199,6 @@ func insertClaims(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []st
 		b.Queue(`DELETE FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(lapsed))
 	}
 	b.Queue(`INSERT INTO extensions (account_id, number, state, owner_id, create_time, update_time)
-		SELECT $1::UUID, unnest($2::INT8[]), 'ASSIGNED', unnest($3::UUID[]), $4::TIMESTAMPTZ, $4::TIMESTAMPTZ`, account, numbers, owners, now)
+		SELECT $1::UUID, unnest($2::INT8[]), 'ASSIGNED', unnest($3::UUID[]), $4::TIMESTAMPTZ, $4::TIMESTAMPTZ`, account, numbers, uuids(owners), now)
 	return tx.SendBatch(ctx, b).Close()
 }

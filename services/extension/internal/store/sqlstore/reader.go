@@ -56,16 +56,21 @@ func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number
 ) ([][]store.BlockUse, error) {
 	const op = "extension.Occupancy"
 	out := make([][]store.BlockUse, len(spans))
-	// One transaction, so that all counts are of one instant.
-	err := s.db.Tx(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
+	ask := func(ctx context.Context, q crdb.Querier) error {
 		b := &pgx.Batch{}
 		for i, sp := range spans {
 			out[i] = nil
 			b.Queue(occupancy, account, now, sp.From, sp.To, ints(except)).
 				Query(each(pgx.RowToStructByPos[store.BlockUse], func(u store.BlockUse) { out[i] = append(out[i], u) }))
 		}
-		return tx.SendBatch(ctx, b).Close()
-	})
+		return q.SendBatch(ctx, b).Close()
+	}
+	var err error
+	if len(spans) == 1 {
+		err = s.db.Do(ctx, op, ask)
+	} else { // one transaction, so that all counts are of one instant
+		err = s.db.Tx(ctx, op, func(ctx context.Context, tx pgx.Tx) error { return ask(ctx, tx) })
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
