@@ -42,6 +42,7 @@ func (c connections) backends() []transcode.Backend {
 			licensegw.RegisterTemplateServiceHandler, licensegw.RegisterPhoneUserServiceHandler,
 			licensegw.RegisterPhoneUserSetupServiceHandler, licensegw.RegisterImportServiceHandler,
 			licensegw.RegisterAccountLogServiceHandler, licensegw.RegisterPhoneRecordServiceHandler,
+			licensegw.RegisterReconciliationServiceHandler,
 		}},
 		{Conn: c.extension, Services: []transcode.Register{
 			extensiongw.RegisterExtensionServiceHandler, extensiongw.RegisterExtensionRangeServiceHandler,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
+	"github.com/switchboard-phone/switchboard/services/license/internal/leaks"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/token"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
@@ -26,6 +27,8 @@ type Config struct {
 	Notification server.ClientConfig `koanf:"notification"`
 	// Provisioning bounds the operations on phone users.
 	Provisioning provisioning.Config `koanf:"provisioning"`
+	// Leaks says when extensions without a phone user are looked for.
+	Leaks leaks.Config `koanf:"leaks"`
 	// Import bounds imports.
 	Import importing.Config `koanf:"import"`
 	// LinkTokens are the tokens in the links of mails.
@@ -40,7 +43,7 @@ func DefaultConfig() Config {
 	c := Config{
 		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		Telemetry: telemetry.DefaultConfig(), Provisioning: provisioning.DefaultConfig(), LinkTokens: token.DefaultConfig(),
-		Import:       importing.DefaultConfig(),
+		Import: importing.DefaultConfig(), Leaks: leaks.DefaultConfig(),
 		Extension:    server.ClientConfig{Target: "dns:///extension:8443", Timeout: 10 * time.Second},
 		Numbering:    server.ClientConfig{Target: "dns:///numbering:8443", Timeout: 10 * time.Second},
 		Notification: server.ClientConfig{Target: "dns:///notification:8443", Timeout: 10 * time.Second},

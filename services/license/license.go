@@ -19,6 +19,7 @@ import (
 	numberingv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/api"
 	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
+	"github.com/switchboard-phone/switchboard/services/license/internal/leaks"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 	"github.com/switchboard-phone/switchboard/services/license/internal/remote"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store/shared"
@@ -122,6 +123,7 @@ type clients struct {
 	conns         []*grpc.ClientConn
 	extensions    *remote.Extensions
 	ranges        extensionv1.ExtensionRangeServiceClient
+	owners        extensionv1.ReconciliationServiceClient
 	numbering     *remote.Numbering
 	notifications *remote.Notifications
 	catalogue     *remote.Catalogue
@@ -135,6 +137,9 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 			Idempotent: []string{
 				"/switchboard.extension.v1.AllocationService/", "/switchboard.extension.v1.ExtensionRangeService/ListExtensionRanges",
 				"/switchboard.extension.v1.ExtensionService/CheckExtensions",
+				"/switchboard.extension.v1.ReconciliationService/ListExtensionOwners",
+				"/switchboard.extension.v1.ReconciliationService/ReportMissingOwners",
+				"/switchboard.extension.v1.ReconciliationService/FinishReconciliation",
 				"/switchboard.numbering.v1.AssignmentService/", "/switchboard.numbering.v1.PackageService/ListPackages",
 				"/switchboard.notification.v1.NotificationService/EnqueueMessages",
 			},
@@ -161,6 +166,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 	}
 	c.extensions = &remote.Extensions{Client: extensionv1.NewAllocationServiceClient(extension)}
 	c.ranges = extensionv1.NewExtensionRangeServiceClient(extension)
+	c.owners = extensionv1.NewReconciliationServiceClient(extension)
 	c.numbering = &remote.Numbering{
 		Assignments: numberingv1.NewAssignmentServiceClient(numbering), Packages: numberingv1.NewPackageServiceClient(numbering),
 	}
@@ -192,6 +198,8 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	background("reconciler", engine.RunReconciler)
 	background("purge", engine.RunPurge)
 	background("imports", importer.Run)
+	finder := leaks.New(cfg.Leaks, st, others.owners, opts.Clock, opts.Logger, opts.Registry)
+	background("leaks", finder.Run)
 
 	reader := api.NewPhoneUserReader(st, others.numbering)
 	licensev1.RegisterAccountServiceServer(srv, api.NewAccountServer(st, opts.Clock))
@@ -202,6 +210,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	licensev1.RegisterImportServiceServer(srv, api.NewImportServer(st, importer))
 	licensev1.RegisterPhoneRecordServiceServer(srv, api.NewPhoneRecordServer(st, opts.Clock))
 	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(lookups, engine, reader, cfg.Provisioning.MaxBatch))
+	licensev1.RegisterReconciliationServiceServer(srv, api.NewReconciliationServer(finder))
 	licensev1.RegisterPhoneUserSetupServiceServer(srv, api.NewSetupServer(engine))
 }
 

@@ -39,7 +39,7 @@ func (a *Allocator) prepare(ctx context.Context, r Request) (*job, error) {
 	if !slices.ContainsFunc(r.Items, func(i Item) bool { return i.Wish != "" }) {
 		return j, nil
 	}
-	if err := a.lookUp(ctx, j); err != nil {
+	if err := j.lookUp(ctx, a.keep); err != nil {
 		return nil, err
 	}
 	return j, a.readWishes(j)
@@ -52,7 +52,7 @@ func (a *Allocator) Preview(ctx context.Context, r Request) ([]store.Extension, 
 		return nil, err
 	}
 	j := newJob(r)
-	if err := a.lookUp(ctx, j); err != nil {
+	if err := j.lookUp(ctx, a.store.ByOwner); err != nil {
 		return nil, err
 	}
 	if err := a.readWishes(j); err != nil {

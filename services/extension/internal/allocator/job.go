@@ -89,18 +89,23 @@ func (j *job) recognise(rows []store.Extension) {
 	}
 }
 
-// lookUp notes the extensions that owners have, asked of the database.
-func (a *Allocator) lookUp(ctx context.Context, j *job) error {
+// lookUp notes the extensions that owners have, asked of the database by read.
+func (j *job) lookUp(ctx context.Context, read func(ctx context.Context, account uuid.UUID, owners []uuid.UUID) ([]store.Extension, error)) error {
 	owners := make([]uuid.UUID, len(j.Items))
 	for i, item := range j.Items {
 		owners[i] = item.Owner
 	}
-	rows, err := a.store.ByOwner(ctx, j.Account, owners)
+	rows, err := read(ctx, j.Account, owners)
 	if err != nil {
 		return err
 	}
 	j.recognise(rows)
 	return nil
+}
+
+// keep reads the extensions of owners who are about to be told that they have them.
+func (a *Allocator) keep(ctx context.Context, account uuid.UUID, owners []uuid.UUID) ([]store.Extension, error) {
+	return a.store.Keep(ctx, account, owners, a.clock.Now())
 }
 
 // path names an item in a refusal.

@@ -208,7 +208,7 @@ func (p *planner) fromDatabase(ctx context.Context, j *job, count int, rest []*j
 	}
 	if res.available(j) < int64(count) {
 		// Those who have an extension already need none.
-		if err := p.lookUp(ctx, j); err != nil {
+		if err := j.lookUp(ctx, p.keep); err != nil {
 			return nil, err
 		}
 		wishes, open := j.open()

@@ -120,7 +120,6 @@ func (m *measurement) floors() {
 // service measures all shapes of one strategy, and ends it.
 func (m *measurement) service(name string, t *target) {
 	defer t.stop()
-	defer t.debug()
 	for _, s := range shapes {
 		m.measure(name, s, t, ask(t, m.tenant(m.db, firstNumber, lastNumber), s.Batch))
 	}

@@ -12,6 +12,7 @@ import (
 	extensionv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 )
 
 // bareInsert writes groups of rows whose numbers nobody has to choose, over one connection for each client.
@@ -41,7 +42,7 @@ func (echo) AllocateExtensions(_ context.Context, req *extensionv1.AllocateExten
 	return res, nil
 }
 
-// bareServer is gRPC without any interceptor.
+// bareServer is gRPC without any interceptor, over the connections that the product uses.
 type bareServer struct {
 	*grpc.Server
 	listener net.Listener
@@ -59,7 +60,9 @@ func (w *world) bareCall() *target {
 	w.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(w, err)
-	s := bareServer{grpc.NewServer(), l}
+	creds, err := mtls.Server(w.peers.TLS("extension"), w.logger())
+	require.NoError(w, err)
+	s := bareServer{grpc.NewServer(grpc.Creds(creds)), l}
 	extensionv1.RegisterAllocationServiceServer(s, echo{})
 	return w.serve(s, nil)
 }

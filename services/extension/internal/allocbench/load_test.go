@@ -49,9 +49,9 @@ func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load,
 	var all sync.WaitGroup
 	var before, after cpu
 	all.Go(func() {
-		time.Sleep(warm)
+		<-time.After(warm)
 		before = cpuTime()
-		time.Sleep(d)
+		<-time.After(d)
 		after = cpuTime()
 	})
 	for c := range s.Clients {

@@ -33,7 +33,6 @@ var errUnused = errors.New("this strategy only allocates")
 type strategy struct {
 	// allocate gives the owners numbers and writes the rows.
 	allocate func(ctx context.Context, to tenant, owners []uuid.UUID) ([]number.Number, error)
-	first    number.Number
 }
 
 // Allocate implements api.Allocator.

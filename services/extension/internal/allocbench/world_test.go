@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	extensionv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1"
 	"github.com/switchboard-phone/switchboard/services/extension"
@@ -26,10 +25,12 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/localetcd"
+	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
 // conns is how many connections the clients of a run share.
@@ -42,7 +43,7 @@ type world struct {
 	url    string
 	etcd   string
 	issuer *issuertest.Issuer
-	token  string
+	peers  *peertest.Peers
 }
 
 func newWorld(tb testing.TB, e testkit.Engine) *world {
@@ -51,16 +52,16 @@ func newWorld(tb testing.TB, e testkit.Engine) *world {
 	etcd, err := localetcd.Start(tb.Context(), localetcd.Options{})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, etcd.Stop()) })
-	w := &world{TB: tb, engine: e, url: e.NewURL(tb, extension.Migrations), etcd: etcd.Endpoint, issuer: issuertest.New(tb)}
-	w.token = w.issuer.Token(tb, map[string]any{"service": "license"})
-	return w
+	return &world{
+		TB: tb, engine: e, url: e.NewURL(tb, extension.Migrations), etcd: etcd.Endpoint, issuer: issuertest.New(tb), peers: peertest.New(tb),
+	}
 }
 
 // config is the service as it would be deployed, logs written (to nowhere) included.
 func (w *world) config() extension.Config {
 	cfg := extension.DefaultConfig()
 	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
-	cfg.Database.URL = w.url
+	cfg.Database.URL, cfg.TLS = w.url, w.peers.TLS("extension")
 	cfg.Auth.Issuer, cfg.Auth.JWKSURL = w.issuer.URL, w.issuer.URL
 	cfg.Etcd.Endpoints = []string{w.etcd}
 	return cfg
@@ -89,15 +90,17 @@ type runner interface {
 	Addr() string
 }
 
-// serve runs a server and connects to it.
-func (w *world) serve(s runner, registry *prometheus.Registry, opts ...grpc.DialOption) *target {
+// serve runs a server and connects to it as the license service does.
+func (w *world) serve(s runner, registry *prometheus.Registry) *target {
 	w.Helper()
+	creds, err := mtls.Client(w.peers.TLS("license"), "extension", nil)
+	require.NoError(w, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	t := &target{registry: registry}
 	for range conns {
-		conn, err := grpc.NewClient(s.Addr(), append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+		conn, err := grpc.NewClient(s.Addr(), grpc.WithTransportCredentials(creds))
 		require.NoError(w, err)
 		t.conns = append(t.conns, conn)
 	}
@@ -111,10 +114,6 @@ func (w *world) serve(s runner, registry *prometheus.Registry, opts ...grpc.Dial
 	return t
 }
 
-func (w *world) authorized() grpc.DialOption {
-	return grpc.WithPerRPCCredentials(authn.StaticToken(w.token))
-}
-
 // product runs the extension service itself.
 func (w *world) product(change ...func(*extension.Config)) *target {
 	w.Helper()
@@ -125,7 +124,7 @@ func (w *world) product(change ...func(*extension.Config)) *target {
 	registry := telemetry.NewRegistry("extension")
 	s, err := extension.New(w.Context(), cfg, extension.Options{Logger: w.logger(), Registry: registry})
 	require.NoError(w, err)
-	return w.serve(s, registry, w.authorized())
+	return w.serve(s, registry)
 }
 
 // alternative runs the same RPC, behind the same interceptors and with a pool of the same size, over another strategy.
@@ -137,12 +136,12 @@ func (w *world) alternative(strategy func(db *crdb.DB) api.Allocator) *target {
 	require.NoError(w, err)
 	verifier, err := authn.NewVerifier(cfg.Auth, clock.System)
 	require.NoError(w, err)
-	srv, err := server.New(cfg.Server, server.Deps{Name: "extension", Verifier: verifier, Logger: w.logger(), Registry: registry})
+	srv, err := server.New(cfg.Server, server.Deps{Name: "extension", TLS: cfg.TLS, Verifier: verifier, Logger: w.logger(), Registry: registry})
 	require.NoError(w, err)
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	st := sqlstore.New(db)
 	api.Register(srv, api.Deps{Allocator: strategy(db), Store: st, Book: book.New(st, nobody{}, number.Set{}, clock.System)})
-	return w.serve(srv, registry, w.authorized())
+	return w.serve(srv, registry)
 }
 
 // nobody is not told of anything.

@@ -44,11 +44,12 @@ type Deps struct {
 	Leases Leases
 }
 
-// Register registers the three services.
+// Register registers the services.
 func Register(reg grpc.ServiceRegistrar, deps Deps) {
 	extensionv1.RegisterAllocationServiceServer(reg, &allocations{Deps: deps})
 	extensionv1.RegisterExtensionServiceServer(reg, &extensions{Deps: deps})
 	extensionv1.RegisterExtensionRangeServiceServer(reg, &ranges{Deps: deps})
+	extensionv1.RegisterReconciliationServiceServer(reg, &reconciliation{Deps: deps})
 }
 
 type allocations struct {

@@ -137,6 +137,7 @@ type Store interface {
 	Ranges
 	Lifecycle
 	Reader
+	Reconciliation
 }
 
 // Ranges keeps ranges.
@@ -167,6 +168,8 @@ type Lifecycle interface {
 	// Release takes the extensions of owners away, and returns the rows as they were. With until later than now the numbers are
 	// quarantined until then.
 	Release(ctx context.Context, account uuid.UUID, owners []uuid.UUID, until, now time.Time) ([]Extension, error)
+	// Keep returns the extensions of the owners, in no order, and gives each a new update time: see Reconciliation.
+	Keep(ctx context.Context, account uuid.UUID, owners []uuid.UUID, now time.Time) ([]Extension, error)
 	// Hold makes extensions Held and returns those that are; owners without one are left out.
 	Hold(ctx context.Context, account uuid.UUID, owners []uuid.UUID, now time.Time) ([]Extension, error)
 	// Reclaim makes extensions Assigned and returns them, in no order. Errors: *NoExtensionError, and then nothing is changed.

@@ -90,6 +90,9 @@ func (s *Store) settle(ctx context.Context, account uuid.UUID, claims []store.Cl
 		}
 		var fresh []store.Claim
 		outcomes, fresh = seen.decide(claims, now)
+		if err := seen.keep(ctx, tx, account, now); err != nil {
+			return err
+		}
 		if len(fresh) == 0 {
 			return nil
 		}
@@ -176,6 +179,20 @@ func (v view) outcome(c store.Claim, now time.Time) store.Outcome {
 
 func isLive(e store.Extension, now time.Time) bool {
 	return e.State != store.Quarantined || e.QuarantineUntil.After(now)
+}
+
+// keep gives the extensions that owners have already a new update time, as store.Lifecycle.Keep does.
+func (v view) keep(ctx context.Context, tx pgx.Tx, account uuid.UUID, now time.Time) error {
+	if len(v.byOwner) == 0 {
+		return nil
+	}
+	numbers := make([]number.Number, 0, len(v.byOwner))
+	for _, e := range v.byOwner {
+		numbers = append(numbers, e.Number)
+	}
+	_, err := tx.Exec(ctx, `UPDATE extensions SET update_time = `+touched+` WHERE account_id = $1 AND number = ANY($2::INT8[])`,
+		account, ints(numbers), now)
+	return err
 }
 
 // lapsed returns the numbers of claims that still have the row of a quarantine that is over.

@@ -101,9 +101,18 @@ func (s *Store) Release(ctx context.Context, account uuid.UUID, owners []uuid.UU
 	return released, err
 }
 
+// touched is the time of a change, $3, or a later one: it is never the same twice.
+const touched = "greatest($3::TIMESTAMPTZ, update_time + INTERVAL '1 microsecond')"
+
+// Keep implements store.Lifecycle.
+func (s *Store) Keep(ctx context.Context, account uuid.UUID, owners []uuid.UUID, now time.Time) ([]store.Extension, error) {
+	return read(ctx, s.db, "extension.Keep", scanExtension, `UPDATE extensions SET update_time = `+touched+`
+		WHERE account_id = $1 AND owner_id = ANY($2::UUID[]) RETURNING `+columns, account, owners, now)
+}
+
 // Hold implements store.Lifecycle.
 func (s *Store) Hold(ctx context.Context, account uuid.UUID, owners []uuid.UUID, now time.Time) ([]store.Extension, error) {
-	return read(ctx, s.db, "extension.Hold", scanExtension, `UPDATE extensions SET state = 'HELD', update_time = $3
+	return read(ctx, s.db, "extension.Hold", scanExtension, `UPDATE extensions SET state = 'HELD', update_time = `+touched+`
 		WHERE account_id = $1 AND owner_id = ANY($2::UUID[]) RETURNING `+columns, account, owners, now)
 }
 
@@ -112,7 +121,7 @@ func (s *Store) Reclaim(ctx context.Context, account uuid.UUID, owners []uuid.UU
 	var got []store.Extension
 	err := s.write(ctx, "extension.Reclaim", func(ctx context.Context, tx pgx.Tx) error {
 		var err error
-		got, err = collect(ctx, tx, scanExtension, `UPDATE extensions SET state = 'ASSIGNED', update_time = $3
+		got, err = collect(ctx, tx, scanExtension, `UPDATE extensions SET state = 'ASSIGNED', update_time = `+touched+`
 			WHERE account_id = $1 AND owner_id = ANY($2::UUID[]) RETURNING `+columns, account, owners, now)
 		if err != nil {
 			return err

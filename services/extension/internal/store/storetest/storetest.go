@@ -41,6 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) (s, other store.Store)) {
 		"ListExtensions":            testListExtensions,
 		"AccountsAreApart":          testAccountsAreApart,
 		"AllocateAThousandAtOnce":   testAllocateAThousand,
+		"Rounds":                    testRounds,
+		"MissingOwners":             testMissingOwners,
+		"MissingOrAllocated":        testMissingOrAllocated,
 		"AllocateNothing":           testAllocateNothing,
 		"RepeatedCreateRangeIsSame": testRepeatedCreateRange,
 	} {
