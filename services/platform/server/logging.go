@@ -52,11 +52,11 @@ func (s *Server) logCall(ctx context.Context, method string, start time.Time, er
 	}
 	service, name := path.Split(method)
 	attrs := make([]slog.Attr, 0, 7)
-	attrs = append(attrs, slog.String(keyService, path.Clean(service)[1:]), slog.String(keyMethod, name))
+	attrs = append(attrs, slog.String(keyService, path.Clean(service)[1:]), slog.String(keyMethod, name)) //nolint:sloglint // a key of go-grpc-middleware
 	if p, ok := peer.FromContext(ctx); ok {
-		attrs = append(attrs, slog.String(keyPeer, p.Addr.String()))
+		attrs = append(attrs, slog.String(keyPeer, p.Addr.String())) //nolint:sloglint // a key of go-grpc-middleware
 	}
-	attrs = append(attrs, slog.String(keyCode, code.String()))
+	attrs = append(attrs, slog.String(keyCode, code.String())) //nolint:sloglint // a key of go-grpc-middleware
 	if err != nil {
 		attrs = append(attrs, slog.String(keyError, err.Error()))
 	}
