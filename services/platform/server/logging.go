@@ -58,11 +58,11 @@ func (s *Server) logCall(ctx context.Context, method string, start time.Time, er
 	}
 	attrs = append(attrs, slog.String(keyCode, code.String())) //nolint:sloglint // a key of go-grpc-middleware
 	if err != nil {
-		attrs = append(attrs, slog.String(keyError, err.Error()))
+		attrs = append(attrs, slog.String(keyError, err.Error())) //nolint:sloglint // a key of go-grpc-middleware
 	}
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
 		attrs = append(attrs, slog.Any("caller", c))
 	}
-	attrs = append(attrs, slog.Float64(keyTime, float64(time.Since(start).Microseconds())/1000))
+	attrs = append(attrs, slog.Float64(keyTime, float64(time.Since(start).Microseconds())/1000)) //nolint:sloglint // a key of go-grpc-middleware
 	s.log.LogAttrs(ctx, level, "finished call", attrs...)
 }
