@@ -135,6 +135,17 @@ fuzz: database ## run each fuzz target in turn for FUZZTIME (30s); TARGET=FuzzNa
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
 	done
 
+DURATION ?= 10m
+
+.PHONY: bench-extension
+bench-extension: database ## measure giving out extensions beside other strategies and the floors (QUICK=1 for less)
+	@mkdir -p .build
+	go test -run '^$$' -bench Extension -benchtime 1x -timeout 60m ./services/extension/internal/allocbench -args -json "$(CURDIR)/.build/bench-extension.json" $(if $(QUICK),-quick)
+
+.PHONY: check-linearizable
+check-linearizable: database ## replicas of the allocator are killed, paused and cut off while porcupine watches (DURATION=10m)
+	go test -count=1 -v -run 'Checker|Linearizable' -timeout 24h ./services/extension/internal/lincheck -args -duration $(DURATION)
+
 .PHONY: local-build
 local-build:
 	@mkdir -p .build
