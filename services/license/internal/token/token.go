@@ -2,12 +2,8 @@
 package token
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -36,8 +32,9 @@ const (
 
 // Config says which keys sign and how long tokens work.
 type Config struct {
-	// KeyFile holds keys, one a line, in base64, of at least 32 bytes each. The first signs, all verify: to rotate, put a new key
-	// first and drop the old one after Lifetime. Without a file a random key is used, and links end with the process.
+	// KeyFile holds keys, one a line, in base64, of at least 32 bytes each. The first signs, all verify; tokens name theirs by an id made
+	// from it. The file may be replaced while the service runs. To rotate, add a new key at the end, move it to the front once all
+	// replicas have it, and drop the old one after Lifetime. Without a file a random key is used, and links end with the process.
 	KeyFile string `koanf:"key_file"`
 	// Lifetime is how long a token works.
 	Lifetime time.Duration `koanf:"lifetime"`
@@ -48,52 +45,21 @@ func DefaultConfig() Config { return Config{Lifetime: 30 * 24 * time.Hour} }
 
 // Signer makes and reads tokens. It is safe for concurrent use.
 type Signer struct {
-	keys     [][]byte
-	signer   jose.Signer
+	ring     *ring
 	lifetime time.Duration
 }
 
-// NewSigner reads the keys.
+// NewSigner reads the keys, which it reads again when their file has changed.
 func NewSigner(cfg Config) (*Signer, error) {
-	keys, err := readKeys(cfg.KeyFile)
+	keys, err := openRing(cfg.KeyFile)
 	if err != nil {
 		return nil, err
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: keys[0]}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("token signer: %w", err)
 	}
 	lifetime := cfg.Lifetime
 	if lifetime <= 0 {
 		lifetime = DefaultConfig().Lifetime
 	}
-	return &Signer{keys: keys, signer: signer, lifetime: lifetime}, nil
-}
-
-func readKeys(path string) ([][]byte, error) {
-	if path == "" {
-		key := make([]byte, minKeySize)
-		if _, err := rand.Read(key); err != nil {
-			return nil, fmt.Errorf("random token key: %w", err)
-		}
-		return [][]byte{key}, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("token keys: %w", err)
-	}
-	var keys [][]byte
-	for _, line := range strings.Fields(string(text)) {
-		key, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(key) < minKeySize {
-			return nil, fmt.Errorf("token keys: line %d of the file is not base64 of at least %d bytes", len(keys)+1, minKeySize)
-		}
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("token keys: the file holds no key")
-	}
-	return keys, nil
+	return &Signer{ring: keys, lifetime: lifetime}, nil
 }
 
 type claims struct {
@@ -104,7 +70,8 @@ type claims struct {
 // Sign makes a token for one phone user and says until when it works.
 func (s *Signer) Sign(p Purpose, account, phoneUser uuid.UUID, now time.Time) (string, time.Time, error) {
 	expires := now.Add(s.lifetime).Truncate(time.Second).UTC()
-	text, err := jwt.Signed(s.signer).Claims(claims{
+	_, signer := s.ring.current()
+	text, err := jwt.Signed(signer).Claims(claims{
 		Claims: jwt.Claims{
 			Issuer: issuer, Audience: jwt.Audience{string(p)}, Subject: phoneUser.String(),
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(expires),
@@ -123,9 +90,14 @@ func (s *Signer) Read(p Purpose, text string, now time.Time) (account, phoneUser
 	if parseErr != nil {
 		return uuid.Nil, uuid.Nil, time.Time{}, invalid("is not one of ours: open the link out of the mail unchanged")
 	}
-	for _, key := range s.keys {
+	keys, _ := s.ring.current()
+	for _, key := range keys {
+		// Tokens from before there were ids name none.
+		if id := parsed.Headers[0].KeyID; id != "" && id != key.id {
+			continue
+		}
 		var c claims
-		if parsed.Claims(key, &c) != nil {
+		if parsed.Claims(key.secret, &c) != nil {
 			continue
 		}
 		return c.check(p, now)

@@ -70,6 +70,46 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestKeysAreRotatedInPlace changes the file of a signer under way.
+func TestKeysAreRotatedInPlace(t *testing.T) {
+	t.Parallel()
+	path := keyFile(t, 'a')
+	s, err := token.NewSigner(token.Config{KeyFile: path, Lifetime: time.Hour})
+	require.NoError(t, err)
+	sign := func() string {
+		text, _, err := s.Sign(token.Setup, account, person, now)
+		require.NoError(t, err)
+		return text
+	}
+	put := func(keys ...byte) {
+		require.NoError(t, os.Rename(keyFile(t, keys...), path))
+	}
+	old := sign()
+	put('b', 'a')
+	require.Eventually(t, func() bool { return header(sign()) != header(old) }, 10*time.Second, 10*time.Millisecond, "the new key signs")
+	fresh := sign()
+	for _, text := range []string{old, fresh} {
+		_, _, _, err = s.Read(token.Setup, text, now)
+		require.NoError(t, err)
+	}
+	require.NoError(t, os.WriteFile(path, []byte("half of"), 0o600))
+	put('b')
+	refused := func() bool { _, _, _, err := s.Read(token.Setup, old, now); return err != nil }
+	require.Eventually(t, refused, 10*time.Second, 10*time.Millisecond, "the old key is gone")
+	_, _, _, err = s.Read(token.Setup, fresh, now)
+	require.NoError(t, err)
+
+	require.NoError(t, os.WriteFile(path, []byte("half of"), 0o600))
+	began := time.Now()
+	require.Eventually(t, func() bool {
+		_, _, _, err := s.Read(token.Setup, fresh, now)
+		require.NoError(t, err, "what is wrong changes nothing")
+		return time.Since(began) > 1500*time.Millisecond
+	}, 10*time.Second, 50*time.Millisecond)
+}
+
+func header(text string) string { return strings.Split(text, ".")[0] }
+
 func TestKeysAreChecked(t *testing.T) {
 	t.Parallel()
 	short := filepath.Join(t.TempDir(), "keys")
