@@ -190,7 +190,7 @@ test-portal: local-build database portal ## drive the portal in a real browser a
 GO_TEST := go test -count=1 -timeout 20m -p $(or $(TEST_PACKAGES),2)
 
 .PHONY: test
-test: vet test-units test-e2e ## everything: vet, unit and store tests on real databases, end-to-end tests
+test: vet test-units test-e2e test-deploy ## everything: vet, unit and store tests on real databases, end-to-end tests, deployment
 
 .PHONY: vet
 vet: ## go vet over all modules
@@ -203,3 +203,8 @@ test-units: database ## tests of all packages but the end-to-end ones
 .PHONY: test-e2e
 test-e2e: database ## end-to-end tests through the gateway, on every engine that is there
 	$(GO_TEST) ./deploy/local/e2e/...
+
+# A module of its own outside of go.work, so that no service inherits what it needs.
+.PHONY: test-deploy
+test-deploy: ## manifests by schema and policy, alerts, dashboards, images
+	cd deploy/tools && GOWORK=off go vet ./... && GOWORK=off go test -timeout 10m ./...

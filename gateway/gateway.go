@@ -150,8 +150,17 @@ func (g *Gateway) build(cfg Config, opts Options) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	g.front.ConnState = connections.Note
-	if err := opts.Registry.Register(server.NewDrainingGauge(g.draining.Load)); err != nil {
-		return fmt.Errorf("gateway: %w", err)
+	own := []prometheus.Collector{server.NewDrainingGauge(g.draining.Load)}
+	if cfg.TLS.CertFile != "" {
+		own = append(own, mtls.NewExpiryGauge("service", cfg.TLS.CertFile, cfg.TLS.KeyFile))
+	}
+	if g.cfg.TLSCertFile != "" {
+		own = append(own, mtls.NewExpiryGauge("web", g.cfg.TLSCertFile, g.cfg.TLSKeyFile))
+	}
+	for _, c := range own {
+		if err := opts.Registry.Register(c); err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
 	}
 	g.ops = &http.Server{
 		Handler: server.OpsHandler(opts.Registry, g.ready, cfg), ReadHeaderTimeout: g.cfg.HeaderTimeout, ErrorLog: errorLog,

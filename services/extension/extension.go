@@ -29,6 +29,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/sqlgauge"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -151,6 +152,11 @@ func build(cfg Config, opts Options, db *crdb.DB, srv *server.Server) error {
 		return err
 	}
 	srv.AddCheck("schema", schema.Ready)
+	follow, err := sqlgauge.Register(db, opts.Registry, opts.Logger, gauges()...)
+	if err != nil {
+		return err
+	}
+	srv.Go("gauges", follow)
 	api.Register(srv, deps)
 	return nil
 }

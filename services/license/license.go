@@ -32,6 +32,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/sqlgauge"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -111,6 +112,11 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Service, err error) 
 	srv.OnClose("database", func(context.Context) error { db.Close(); return nil })
 	srv.AddCheck("database", db.Ping)
 	srv.AddCheck("schema", schema.Ready)
+	follow, err := sqlgauge.Register(db, opts.Registry, opts.Logger, gauges()...)
+	if err != nil {
+		return nil, err
+	}
+	srv.Go("gauges", follow)
 	for _, conn := range others.conns {
 		srv.OnClose("client", func(context.Context) error { return conn.Close() })
 	}

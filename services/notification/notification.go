@@ -28,6 +28,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
 // Migrations is the schema of the service's database.
@@ -55,6 +56,9 @@ type Service struct{ srv *server.Server }
 
 // New opens the database, checks its schema and builds everything; mails are sent and calls answered once Run is called.
 func New(ctx context.Context, cfg Config, opts Options) (*Service, error) {
+	if opts.Registry == nil {
+		opts.Registry = telemetry.NewRegistry("notification")
+	}
 	db, err := open(ctx, cfg, opts)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Service, error) {
 
 func open(ctx context.Context, cfg Config, opts Options) (*crdb.DB, error) {
 	db, err := crdb.Open(ctx, cfg.Database, crdb.Options{
-		Logger: opts.Logger, Registerer: opts.registerer(), TracerProvider: opts.TracerProvider, Faults: opts.Faults,
+		Logger: opts.Logger, Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("notification: %w", err)
@@ -93,7 +97,7 @@ func build(cfg Config, opts Options, db *crdb.DB) (*Service, error) {
 	}
 	store := sqlstore.New(db)
 	send, err := sender.New(store, client, cfg.Sender, sender.Options{
-		Logger: opts.Logger, Registerer: opts.registerer(), Name: processName(), Faults: opts.Faults, TracerProvider: opts.TracerProvider,
+		Logger: opts.Logger, Registerer: opts.Registry, Name: processName(), Faults: opts.Faults, TracerProvider: opts.TracerProvider,
 	})
 	if err != nil {
 		return nil, err
@@ -145,14 +149,6 @@ func (s *Service) OpsAddr() string { return s.srv.OpsAddr() }
 // Migrate brings the database at url to the schema that this service needs. Several processes may do so at once.
 func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	return migrate.Up(ctx, url, Migrations, log)
-}
-
-// registerer avoids an interface that holds a nil pointer.
-func (o Options) registerer() prometheus.Registerer {
-	if o.Registry == nil {
-		return nil
-	}
-	return o.Registry
 }
 
 // processName tells this process from others in the notes of delivery attempts.

@@ -25,6 +25,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/migrate"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
+	"github.com/switchboard-phone/switchboard/services/platform/sqlgauge"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
@@ -100,6 +101,11 @@ func build(ctx context.Context, cfg Config, opts Options, db *crdb.DB) (*server.
 	srv.OnClose("commands", k.Close) // ahead of the database: those that were begun are brought to their end
 	srv.AddCheck("database", db.Ping)
 	srv.AddCheck("schema", schema.Ready)
+	follow, err := sqlgauge.Register(db, opts.Registry, opts.Logger, gauges()...)
+	if err != nil {
+		return nil, err
+	}
+	srv.Go("gauges", follow)
 	if cfg.AuditInterval > 0 {
 		srv.Go("audit", func(ctx context.Context) error { k.AuditLoop(ctx, cfg.AuditInterval); return nil })
 	}

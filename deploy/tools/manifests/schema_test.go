@@ -60,8 +60,8 @@ var built sync.Map
 
 func build(t *testing.T, dir string) []manifests.Object {
 	t.Helper()
-	make := sync.OnceValues(func() ([]manifests.Object, error) { return manifests.Build(dir) })
-	once, _ := built.LoadOrStore(dir, make)
+	render := sync.OnceValues(func() ([]manifests.Object, error) { return manifests.Build(dir) })
+	once, _ := built.LoadOrStore(dir, render)
 	objects, err := once.(func() ([]manifests.Object, error))()
 	require.NoError(t, err)
 	return objects
@@ -102,7 +102,7 @@ func newSchemas(t *testing.T) *schemas {
 	t.Helper()
 	s := &schemas{compiler: jsonschema.NewCompiler(), byKind: map[string]string{}}
 	s.compiler.DefaultDraft(jsonschema.Draft4)
-	raw, err := os.ReadFile(filepath.Join(kubernetes.dir(t), "api/openapi-spec/swagger.json"))
+	raw, err := os.ReadFile(filepath.Join(kubernetes.dir(t), "api", "openapi-spec", "swagger.json"))
 	require.NoError(t, err)
 	var swagger map[string]any
 	require.NoError(t, json.Unmarshal(raw, &swagger))
@@ -125,7 +125,7 @@ func newSchemas(t *testing.T) *schemas {
 func (s *schemas) addCustom(t *testing.T) {
 	t.Helper()
 	dir := certs.dir(t)
-	files, err := filepath.Glob(filepath.Join(dir, "deploy/crds/*.yaml"))
+	files, err := filepath.Glob(filepath.Join(dir, "deploy", "crds", "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {

@@ -66,6 +66,9 @@ func (d *DB) observe(ctx context.Context, op string) (context.Context, func(erro
 	start := time.Now()
 	ctx, span := d.tracer.Start(ctx, op, trace.WithSpanKind(trace.SpanKindClient))
 	telemetry.MarkSpan(ctx)
+	if d.metrics != nil {
+		d.metrics.retries.WithLabelValues(op) // there from the start, so that the first repetition is a rise
+	}
 	return ctx, func(err error) {
 		outcome := "ok"
 		if err != nil {

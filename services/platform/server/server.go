@@ -105,6 +105,9 @@ func (s *Server) build() error {
 	s.refused = register(s.deps.Registry, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "switchboard_refused_total", Help: "Calls refused because of who made them.",
 	}, []string{"method", "reason"}))
+	if t := s.deps.TLS; t.CertFile != "" {
+		register(s.deps.Registry, mtls.NewExpiryGauge("service", t.CertFile, t.KeyFile))
+	}
 	validator, err := protovalidate.New()
 	if err != nil {
 		return fmt.Errorf("server: %w", err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -117,6 +119,9 @@ var operations = byKind(
 	func() operation { return &remove{} },
 	func() operation { return &confirm{} },
 )
+
+// Kinds lists the kinds of operations.
+func Kinds() []string { return slices.Sorted(maps.Keys(operations)) }
 
 func byKind(all ...func() operation) map[string]func() operation {
 	kinds := make(map[string]func() operation, len(all))

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/switchboard-phone/switchboard/services/notification/internal/message"
 )
 
 const (
@@ -51,6 +53,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Namespace: ns, Subsystem: sub, Name: "outcomes_lost_total",
 			Help: "Outcomes that could not be written down before the process ended; a mail among them may go out twice.",
 		}),
+	}
+	// Counters that are there from the start: the first failure is then a rise that an alert sees.
+	for _, kind := range []message.Kind{message.Welcome, message.Invitation, message.Confirmed} {
+		for _, outcome := range []string{"sent", "retry", "failed", "unreachable"} {
+			m.deliveries.WithLabelValues(string(kind), outcome)
+		}
 	}
 	m.deliveries, m.smtpSeconds, m.delay = register(reg, m.deliveries), register(reg, m.smtpSeconds), register(reg, m.delay)
 	m.queued, m.oldest, m.unrecorded = register(reg, m.queued), register(reg, m.oldest), register(reg, m.unrecorded)

@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
+	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+)
+
+// metricName finds what rules and dashboards ask for. Names of recording rules have a colon.
+var metricName = regexp.MustCompile(`\b(?:switchboard|grpc_server|grpc_client|process)_[a-z0-9_]+\b`)
+
+// watched lists the metrics that alerts and dashboards are made of.
+func watched(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, pattern := range []string{"rules/*.yaml", "dashboards/*.json"} {
+		files, err := filepath.Glob("../../observability/" + pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			names = append(names, metricName.FindAllString(string(raw), -1)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// scrape reads the metrics of all processes, as text.
+func scrape(t *testing.T, s *stack.Stack) string {
+	t.Helper()
+	var all strings.Builder
+	for name, ops := range s.Info().Ops {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, ops+"/metrics", nil)
+		require.NoError(t, err)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err, name)
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err, name)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode, name)
+		all.Write(raw)
+	}
+	return all.String()
+}
+
+// TestAlertsAskForMetricsThatAreThere scrapes all processes after some work of each kind: an alert on a name that nobody exposes never
+// fires, and nobody notices.
+func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
+	t.Parallel()
+	names := watched(t)
+	require.Greater(t, len(names), 20)
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		pkg := tn.pkg("Domestic", 5)
+		people := tn.users(2)
+		tn.assignWith(gatewayclient.AssignRequest{Assignees: []string{people[0].Name}, Package: pkg})
+		tn.imported("email\n"+people[1].Email+"\n", nil)
+		testkit.Eventually(t, patience, func() error {
+			text := scrape(t, s)
+			var missing []string
+			for _, name := range names {
+				if !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
+					missing = append(missing, name)
+				}
+			}
+			if len(missing) > 0 {
+				return fmt.Errorf("exposed by no process: %s", missing)
+			}
+			return nil
+		})
+	})
+}
