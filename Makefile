@@ -208,3 +208,9 @@ test-e2e: database ## end-to-end tests through the gateway, on every engine that
 .PHONY: test-deploy
 test-deploy: ## manifests by schema and policy, alerts, dashboards, images
 	cd deploy/tools && GOWORK=off go vet ./... && GOWORK=off go test -timeout 10m ./...
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: images
+images: ## OCI images and bills of materials into .build/images, without Docker (VERSION; the portal has to be built)
+	cd deploy/tools && GOWORK=off go run ./images -root $(CURDIR) -out $(CURDIR)/.build/images -portal $(CURDIR)/gateway/portal/web/dist -version "$(VERSION)"
