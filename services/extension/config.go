@@ -2,6 +2,9 @@ package extension
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/switchboard-phone/switchboard/services/extension/internal/allocator"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
@@ -36,6 +39,11 @@ type Config struct {
 	Etcd etcdx.Config `koanf:"etcd"`
 	// Allocator bounds what a replica holds and waits for.
 	Allocator AllocatorConfig `koanf:"allocator"`
+	// CountEvery is how often the numbers left in all ranges are counted, for metrics.
+	CountEvery time.Duration `koanf:"count_every"`
+	// Countries are the countries, by ISO 3166-1 code, whose emergency and service numbers are reserved besides ReservedNumbers:
+	// see EmergencyNumbersOf.
+	Countries []string `koanf:"countries"`
 	// ReservedNumbers are never given out where a range covers them. They are in force for all accounts; replicas should agree.
 	ReservedNumbers []string `koanf:"reserved_numbers"`
 }
@@ -55,20 +63,57 @@ func EmergencyNumbers() []string {
 	return []string{"112", "911", "000", "08", "110", "118", "119", "999"}
 }
 
+// byCountry are the short codes for emergencies and for help that are given out by the numbering authority of a country and that
+// people dial without thinking, besides those of EmergencyNumbers: North America by the N11 codes of the NANP and 988, Europe by
+// the harmonised 116xxx numbers (2007/116/EC) and national ones.
+var byCountry = map[string][]string{
+	"US": {"211", "311", "411", "511", "611", "711", "811", "988"},
+	"CA": {"211", "311", "411", "511", "611", "711", "811", "988"},
+	"GB": {"101", "105", "111", "116123"},
+	"IE": {"116000", "116006", "116111", "116117", "116123"},
+	"DE": {"115", "116000", "116006", "116111", "116116", "116117", "116123", "19222"},
+	"AT": {"122", "133", "140", "141", "142", "144", "147", "116000", "116117", "116123"},
+	"CH": {"117", "143", "144", "145", "147", "1414"},
+	"FR": {"15", "17", "18", "114", "115", "119", "191", "196", "116000", "116006", "116117", "3114"},
+	"ES": {"016", "061", "062", "080", "085", "088", "091", "092", "116000", "116111"},
+	"IT": {"113", "115", "117", "1515", "1522", "1530", "116000"},
+	"NL": {"113", "0800", "116000", "116006", "116111", "116123"},
+	"AU": {"106", "131114"},
+	"NZ": {"105", "111"},
+	"IN": {"100", "101", "102", "108", "1098"},
+	"JP": {"171", "188"},
+	"BR": {"190", "191", "192", "193", "194", "197", "198", "199"},
+	"ZA": {"10111", "10177"},
+}
+
+// EmergencyNumbersOf returns the numbers that Config.Countries reserves for a country, and whether the country is known.
+func EmergencyNumbersOf(country string) ([]string, bool) {
+	numbers, ok := byCountry[strings.ToUpper(country)]
+	return slices.Clone(numbers), ok
+}
+
 // DefaultConfig returns the settings used where nothing else is said.
 func DefaultConfig() Config {
 	return Config{
 		Server: server.DefaultConfig(), TLS: mtls.DefaultConfig(), Database: crdb.DefaultConfig(), Auth: authn.DefaultConfig(),
 		License:   server.ClientConfig{Target: "dns:///license:8443"},
 		Telemetry: telemetry.DefaultConfig(), Leasing: LeasingConfig{Enabled: true}, Etcd: etcdx.DefaultConfig(),
-		Allocator: allocator.DefaultConfig(), ReservedNumbers: EmergencyNumbers(),
+		Allocator: allocator.DefaultConfig(), CountEvery: time.Minute, ReservedNumbers: EmergencyNumbers(),
 	}
 }
 
 // reserved reads ReservedNumbers.
 func (c Config) reserved() (number.Set, error) {
-	ns := make([]number.Number, len(c.ReservedNumbers))
-	for i, text := range c.ReservedNumbers {
+	texts := slices.Clone(c.ReservedNumbers)
+	for _, country := range c.Countries {
+		more, ok := EmergencyNumbersOf(country)
+		if !ok {
+			return number.Set{}, fmt.Errorf("countries: %q is none whose emergency numbers are known; name them in reserved_numbers", country)
+		}
+		texts = append(texts, more...)
+	}
+	ns := make([]number.Number, len(texts))
+	for i, text := range texts {
 		n, err := number.Parse(text)
 		if err != nil {
 			return number.Set{}, fmt.Errorf("reserved_numbers: %q: %w", text, err)

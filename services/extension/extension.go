@@ -19,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/allocator"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/api"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/book"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/fill"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/lease"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/store/sqlstore"
 	"github.com/switchboard-phone/switchboard/services/extension/migrations"
@@ -145,6 +146,8 @@ func build(cfg Config, opts Options, db *crdb.DB, srv *server.Server) error {
 	numbers := allocator.New(cfg.Allocator, alloc)
 	srv.OnClose("allocator", numbers.Close)
 	deps.Allocator, deps.Book = numbers, book.New(st, numbers, reserved, opts.Clock)
+	watcher := fill.New(st, deps.Book, cfg.CountEvery, opts.Logger, opts.Registry)
+	srv.Go("fill", func(ctx context.Context) error { watcher.Run(ctx); return nil })
 	// etcd is no condition of readiness: without it, numbers come straight from the database.
 	srv.AddCheck("database", db.Ping)
 	schema, err := migrate.NewWatch(db, Migrations, opts.Registry)

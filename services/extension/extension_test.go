@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -365,6 +366,22 @@ func TestMetricsAndHealth(t *testing.T) {
 		require.NotEmpty(t, excerpt(metrics, "switchboard_extension_group_seconds"))
 		require.NotEmpty(t, excerpt(metrics, "switchboard_extension_blocks_held"))
 		require.NotEmpty(t, excerpt(metrics, "switchboard_db_"))
+		require.Regexp(t, `(?m)_count\{[^}]*path="database"[^}]*\} 1$`, excerpt(metrics, "switchboard_extension_allocate_seconds_count"))
+		b.newRange(t, r, "10", "19")
+		b.allocate(t, r, "10", "11", "12", "13", "14", "15", "16", "17", "18")
+		testkit.Eventually(t, 10*time.Second, func() error {
+			_, metrics := get("/metrics")
+			left := excerpt(metrics, "switchboard_extension_range")
+			for _, want := range []string{`class="small",fill="nearly_full"`, `class="small",fill="low"`} {
+				if !regexp.MustCompile(`(?m)^switchboard_extension_ranges\{[^}]*` + want + `[^}]*\} 1$`).MatchString(left) {
+					return fmt.Errorf("no range is %s in:\n%s", want, left)
+				}
+			}
+			if !regexp.MustCompile(`(?m)^switchboard_extension_range_free_numbers\{[^}]*` + b.site + `/[^}]*\} 1$`).MatchString(left) {
+				return fmt.Errorf("one number should be left:\n%s", left)
+			}
+			return nil
+		})
 		testkit.Eventually(t, 10*time.Second, func() error {
 			if code, body := get("/readyz"); code != http.StatusOK {
 				return fmt.Errorf("%d: %s", code, body)

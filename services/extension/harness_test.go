@@ -48,6 +48,7 @@ func setup(t *testing.T, e testkit.Engine, etcd ...string) *bundle {
 	b.cfg.Auth.Issuer, b.cfg.Auth.JWKSURL = b.issuer.URL, b.issuer.URL
 	b.cfg.Leasing.Enabled, b.cfg.Etcd.Endpoints = len(etcd) > 0, etcd
 	b.cfg.Etcd.SessionTTL = 2 * time.Second
+	b.cfg.CountEvery = 100 * time.Millisecond
 	return b
 }
 

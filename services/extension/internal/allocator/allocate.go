@@ -3,6 +3,7 @@ package allocator
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,7 +27,11 @@ func (a *Allocator) Allocate(ctx context.Context, r Request) ([]store.Extension,
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	out, err := a.group.Do(ctx, r.Account, j)
+	if err == nil {
+		a.metrics.took.WithLabelValues(j.slowest()).Observe(time.Since(start).Seconds())
+	}
 	return out, a.explain(ctx, r.Account, r.Site, err)
 }
 

@@ -51,6 +51,15 @@ func (j *job) pathOf(item int) string {
 	return j.path
 }
 
+// slowest says where the numbers came from, for a request that was carried out: of wishes alone, or from wherever those came that
+// took any. Requests of owners who had an extension count as wishes.
+func (j *job) slowest() string {
+	if j.path == "" {
+		return pathWish
+	}
+	return j.path
+}
+
 func (j *job) weight() int { return len(j.Items) }
 
 // open returns the indexes of the items without a number that have a wish, and of those that take any.

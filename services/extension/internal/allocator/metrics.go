@@ -20,6 +20,7 @@ type metrics struct {
 	exhausted   prometheus.Counter
 	refills     *prometheus.CounterVec
 	etcdOps     *prometheus.CounterVec
+	took        *prometheus.HistogramVec
 	groupSize   prometheus.Histogram
 	groupTime   prometheus.Histogram
 }
@@ -48,6 +49,10 @@ func newMetrics(reg prometheus.Registerer, held func() int) *metrics {
 		etcdOps: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "switchboard_extension_etcd_ops_total", Help: "Requests to etcd, by kind: take, give_up. Keep-alives are not counted.",
 		}, []string{"kind"}),
+		took: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "switchboard_extension_allocate_seconds", Help: "Time that a request took, by where its numbers came from.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}, []string{"path"}),
 		groupSize: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "switchboard_extension_group_numbers", Help: "Numbers asked for in one group of requests.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),

@@ -128,13 +128,19 @@ func (m *measurement) service(name string, t *target) {
 // measure adds one case to the report.
 func (m *measurement) measure(name string, s shape, t *target, one call) {
 	m.Helper()
+	m.measureAt(0, name, s, t, one)
+}
+
+// measureAt is measure for an account of which so many numbers are assigned.
+func (m *measurement) measureAt(assigned int, name string, s shape, t *target, one call) {
+	m.Helper()
 	if *just != "" && *just != fmt.Sprintf("%dx%d", s.Clients, s.Batch) {
 		return
 	}
 	before := t.etcdOps(m.TB)
 	got, err := drive(m.Context(), s, m.warm, m.d, one)
 	require.NoError(m, err, name)
-	c := testCase{Engine: string(m.engine.Kind()), Name: name, shape: s, load: got}
+	c := testCase{Engine: string(m.engine.Kind()), Name: name, shape: s, load: got, Assigned: assigned}
 	if ops := t.etcdOps(m.TB) - before; ops > 0 && got.Numbers > 0 {
 		// What the warm-up asked for is in, its numbers are not: the truth is a little lower.
 		c.EtcdOps = ops / float64(got.Numbers) * 1000

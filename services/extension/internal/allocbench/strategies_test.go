@@ -90,7 +90,7 @@ func again(ctx context.Context, fn func() error) error {
 		err := fn()
 		if c := crdb.Classify(err); err == nil || c != crdb.UniqueViolation && c != crdb.Retryable || ctx.Err() != nil {
 			return err
-		}
+		} // numbers go to somebody at every conflict, so that this ends
 	}
 }
 

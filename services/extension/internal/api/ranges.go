@@ -57,6 +57,26 @@ func (s *ranges) ListExtensionRanges(ctx context.Context, req *extensionv1.ListE
 	return &extensionv1.ListExtensionRangesResponse{ExtensionRanges: out, NextPageToken: next}, nil
 }
 
+// GetExtensionRange implements extensionv1.ExtensionRangeServiceServer.
+func (s *ranges) GetExtensionRange(ctx context.Context, req *extensionv1.GetExtensionRangeRequest) (*extensionv1.ExtensionRange, error) {
+	account, site, id, err := names.ParseRange(req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	r, free, err := s.Book.Range(ctx, account, site, id)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.toRanges(ctx, []store.Range{r})
+	if err != nil {
+		return nil, err
+	}
+	for _, sp := range free {
+		out[0].Free = append(out[0].Free, &extensionv1.NumberSpan{From: sp.From.String(), To: sp.To.String(), Size: sp.Size()})
+	}
+	return out[0], nil
+}
+
 // DeleteExtensionRange implements extensionv1.ExtensionRangeServiceServer.
 func (s *ranges) DeleteExtensionRange(ctx context.Context, req *extensionv1.DeleteExtensionRangeRequest) (*extensionv1.DeleteExtensionRangeResponse, error) {
 	account, site, id, err := names.ParseRange(req.GetName())

@@ -175,6 +175,39 @@ func (b *Book) Reclaim(ctx context.Context, account uuid.UUID, owners []uuid.UUI
 	return out, nil
 }
 
+// maxGaps bounds the runs of free numbers that are shown.
+const maxGaps = 1000
+
+// Range returns a range of a site, and the first runs of numbers in it that are free. Refusal: NOT_FOUND.
+func (b *Book) Range(ctx context.Context, account, site, id uuid.UUID) (store.Range, []number.Span, error) {
+	ranges, err := b.store.SiteRanges(ctx, account, site)
+	if err != nil {
+		return store.Range{}, nil, err
+	}
+	i := slices.IndexFunc(ranges, func(r store.Range) bool { return r.ID == id })
+	if i < 0 {
+		return store.Range{}, nil, errs.New(commonv1.Reason_NOT_FOUND, "the extension range does not exist").
+			With("resource", names.Range(account, site, id))
+	}
+	gaps, err := b.store.Gaps(ctx, account, ranges[i].Span, b.clock.Now(), maxGaps)
+	if err != nil {
+		return store.Range{}, nil, err
+	}
+	var free []number.Span
+	for _, g := range gaps {
+		for _, n := range b.reserved.In(g) { // emergency numbers have no rows
+			if n > g.From {
+				free = append(free, number.Span{From: g.From, To: n - 1})
+			}
+			g.From = n + 1
+		}
+		if g.From <= g.To {
+			free = append(free, g)
+		}
+	}
+	return ranges[i], free[:min(len(free), maxGaps)], nil
+}
+
 // CountUsed returns how many numbers of each range are not free.
 func (b *Book) CountUsed(ctx context.Context, queries []store.UseQuery) ([]int64, error) {
 	counts, err := b.store.CountUsed(ctx, queries, b.reserved.All(), b.clock.Now())

@@ -152,6 +152,8 @@ type Ranges interface {
 	SiteRanges(ctx context.Context, account, site uuid.UUID) ([]Range, error)
 	// ListRanges returns a page of the ranges of a site (of the account, when site is uuid.Nil), lowest first.
 	ListRanges(ctx context.Context, account, site uuid.UUID, page List) ([]Range, error)
+	// AllRanges returns up to limit ranges of all accounts in the order of account and number, from the one after account and number.
+	AllRanges(ctx context.Context, account uuid.UUID, after number.Number, limit int) ([]Range, error)
 	// RangesAcross returns the ranges of an account that share a number with the span from..to, whose ends may differ in length,
 	// lowest first.
 	RangesAcross(ctx context.Context, account uuid.UUID, from, to number.Number) ([]Range, error)
@@ -193,6 +195,8 @@ type Reader interface {
 	// Occupancy counts the live rows of every block of every span, numbers in except not counted. Blocks without any are left
 	// out. All counts are of the same instant.
 	Occupancy(ctx context.Context, account uuid.UUID, spans []number.Span, except []number.Number, now time.Time) ([][]BlockUse, error)
+	// Gaps returns the first runs of numbers of a span, at most limit, that have no live row, lowest first.
+	Gaps(ctx context.Context, account uuid.UUID, sp number.Span, now time.Time, limit int) ([]number.Span, error)
 	// CountUsed counts the live rows of every span, numbers in except not counted.
 	CountUsed(ctx context.Context, queries []UseQuery, except []number.Number, now time.Time) ([]int64, error)
 }

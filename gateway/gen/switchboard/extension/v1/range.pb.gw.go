@@ -81,6 +81,45 @@ func local_request_ExtensionRangeService_CreateExtensionRange_0(ctx context.Cont
 	return msg, metadata, err
 }
 
+func request_ExtensionRangeService_GetExtensionRange_0(ctx context.Context, marshaler runtime.Marshaler, client extExtensionv1.ExtensionRangeServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extExtensionv1.GetExtensionRangeRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.GetExtensionRange(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ExtensionRangeService_GetExtensionRange_0(ctx context.Context, marshaler runtime.Marshaler, server extExtensionv1.ExtensionRangeServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extExtensionv1.GetExtensionRangeRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	msg, err := server.GetExtensionRange(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_ExtensionRangeService_ListExtensionRanges_0 = &utilities.DoubleArray{Encoding: map[string]int{"parent": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
 
 func request_ExtensionRangeService_ListExtensionRanges_0(ctx context.Context, marshaler runtime.Marshaler, client extExtensionv1.ExtensionRangeServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -234,6 +273,26 @@ func RegisterExtensionRangeServiceHandlerServer(ctx context.Context, mux *runtim
 		}
 		forward_ExtensionRangeService_CreateExtensionRange_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_ExtensionRangeService_GetExtensionRange_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/switchboard.extension.v1.ExtensionRangeService/GetExtensionRange", runtime.WithHTTPPathPattern("/v1/{name=accounts/*/sites/*/extensionRanges/*}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ExtensionRangeService_GetExtensionRange_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ExtensionRangeService_GetExtensionRange_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_ExtensionRangeService_ListExtensionRanges_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -351,6 +410,23 @@ func RegisterExtensionRangeServiceHandlerClient(ctx context.Context, mux *runtim
 		}
 		forward_ExtensionRangeService_CreateExtensionRange_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_ExtensionRangeService_GetExtensionRange_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/switchboard.extension.v1.ExtensionRangeService/GetExtensionRange", runtime.WithHTTPPathPattern("/v1/{name=accounts/*/sites/*/extensionRanges/*}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ExtensionRangeService_GetExtensionRange_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ExtensionRangeService_GetExtensionRange_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_ExtensionRangeService_ListExtensionRanges_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -407,6 +483,7 @@ func RegisterExtensionRangeServiceHandlerClient(ctx context.Context, mux *runtim
 
 var (
 	pattern_ExtensionRangeService_CreateExtensionRange_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "accounts", "sites", "parent", "extensionRanges"}, ""))
+	pattern_ExtensionRangeService_GetExtensionRange_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "accounts", "sites", "extensionRanges", "name"}, ""))
 	pattern_ExtensionRangeService_ListExtensionRanges_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3, 2, 4}, []string{"v1", "accounts", "sites", "parent", "extensionRanges"}, ""))
 	pattern_ExtensionRangeService_DeleteExtensionRange_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 2, 3, 1, 0, 4, 6, 5, 4}, []string{"v1", "accounts", "sites", "extensionRanges", "name"}, ""))
 	pattern_ExtensionRangeService_ListExtensionLeases_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "extensionLeases"}, ""))
@@ -414,6 +491,7 @@ var (
 
 var (
 	forward_ExtensionRangeService_CreateExtensionRange_0 = runtime.ForwardResponseMessage
+	forward_ExtensionRangeService_GetExtensionRange_0    = runtime.ForwardResponseMessage
 	forward_ExtensionRangeService_ListExtensionRanges_0  = runtime.ForwardResponseMessage
 	forward_ExtensionRangeService_DeleteExtensionRange_0 = runtime.ForwardResponseMessage
 	forward_ExtensionRangeService_ListExtensionLeases_0  = runtime.ForwardResponseMessage

@@ -86,6 +86,12 @@ func (s *Store) ListRanges(ctx context.Context, account, site uuid.UUID, page st
 	return read(ctx, s.db, "extension.ListRanges", scanRange, fmt.Sprintf(`%s ORDER BY from_number LIMIT $%d`, sql, len(args)), args...)
 }
 
+// AllRanges implements store.Ranges.
+func (s *Store) AllRanges(ctx context.Context, account uuid.UUID, after number.Number, limit int) ([]store.Range, error) {
+	return read(ctx, s.db, "extension.AllRanges", scanRange, `SELECT `+rangeColumns+` FROM extension_ranges
+		WHERE (account_id, from_number) > ($1, $2) ORDER BY account_id, from_number LIMIT $3`, account, after, limit)
+}
+
 // RangesAcross implements store.Ranges.
 func (s *Store) RangesAcross(ctx context.Context, account uuid.UUID, from, to number.Number) ([]store.Range, error) {
 	return read(ctx, s.db, "extension.RangesAcross", scanRange, `SELECT `+rangeColumns+` FROM extension_ranges

@@ -77,6 +77,15 @@ func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number
 	return out, nil
 }
 
+// Gaps implements store.Reader. Each row says how far the one before it is away; one that is not there ends the span.
+func (s *Store) Gaps(ctx context.Context, account uuid.UUID, sp number.Span, now time.Time, limit int) ([]number.Span, error) {
+	return read(ctx, s.db, "extension.Gaps", pgx.RowToStructByPos[number.Span], `SELECT prev + 1, number - 1 FROM (
+			SELECT number, lag(number, 1, $3::INT8 - 1) OVER (ORDER BY number) AS prev FROM (
+				SELECT number FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+` UNION ALL SELECT $4::INT8 + 1
+			) AS used
+		) AS steps WHERE number - prev > 1 ORDER BY number LIMIT $5`, account, now, sp.From, sp.To, limit)
+}
+
 // CountUsed implements store.Reader.
 func (s *Store) CountUsed(ctx context.Context, queries []store.UseQuery, except []number.Number, now time.Time) ([]int64, error) {
 	const op = "extension.CountUsed"

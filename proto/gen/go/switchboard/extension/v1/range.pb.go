@@ -42,7 +42,9 @@ type ExtensionRange struct {
 	// How many of them are not free: assigned, held, in quarantine or reserved.
 	Used int64 `protobuf:"varint,5,opt,name=used,proto3" json:"used,omitempty"`
 	// When the range was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The runs of numbers that are free, lowest first, at most 1,000 of them. Set by GetExtensionRange only.
+	Free          []*NumberSpan `protobuf:"bytes,7,rep,name=free,proto3" json:"free,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -119,6 +121,77 @@ func (x *ExtensionRange) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ExtensionRange) GetFree() []*NumberSpan {
+	if x != nil {
+		return x.Free
+	}
+	return nil
+}
+
+// NumberSpan is a run of numbers of one length.
+type NumberSpan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first number.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The last number (inclusive).
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// How many they are.
+	Size          int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberSpan) Reset() {
+	*x = NumberSpan{}
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberSpan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberSpan) ProtoMessage() {}
+
+func (x *NumberSpan) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberSpan.ProtoReflect.Descriptor instead.
+func (*NumberSpan) Descriptor() ([]byte, []int) {
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *NumberSpan) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *NumberSpan) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *NumberSpan) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // ExtensionLease is a block of a range that one replica hands numbers out of.
 type ExtensionLease struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -142,7 +215,7 @@ type ExtensionLease struct {
 
 func (x *ExtensionLease) Reset() {
 	*x = ExtensionLease{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[1]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -154,7 +227,7 @@ func (x *ExtensionLease) String() string {
 func (*ExtensionLease) ProtoMessage() {}
 
 func (x *ExtensionLease) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[1]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -167,7 +240,7 @@ func (x *ExtensionLease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtensionLease.ProtoReflect.Descriptor instead.
 func (*ExtensionLease) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{1}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ExtensionLease) GetExtensionRange() string {
@@ -232,7 +305,7 @@ type CreateExtensionRangeRequest struct {
 
 func (x *CreateExtensionRangeRequest) Reset() {
 	*x = CreateExtensionRangeRequest{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[2]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +317,7 @@ func (x *CreateExtensionRangeRequest) String() string {
 func (*CreateExtensionRangeRequest) ProtoMessage() {}
 
 func (x *CreateExtensionRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[2]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +330,7 @@ func (x *CreateExtensionRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateExtensionRangeRequest.ProtoReflect.Descriptor instead.
 func (*CreateExtensionRangeRequest) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{2}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateExtensionRangeRequest) GetParent() string {
@@ -289,7 +362,7 @@ type ListExtensionRangesRequest struct {
 
 func (x *ListExtensionRangesRequest) Reset() {
 	*x = ListExtensionRangesRequest{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[3]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +374,7 @@ func (x *ListExtensionRangesRequest) String() string {
 func (*ListExtensionRangesRequest) ProtoMessage() {}
 
 func (x *ListExtensionRangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[3]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +387,7 @@ func (x *ListExtensionRangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExtensionRangesRequest.ProtoReflect.Descriptor instead.
 func (*ListExtensionRangesRequest) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{3}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListExtensionRangesRequest) GetParent() string {
@@ -351,7 +424,7 @@ type ListExtensionRangesResponse struct {
 
 func (x *ListExtensionRangesResponse) Reset() {
 	*x = ListExtensionRangesResponse{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[4]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +436,7 @@ func (x *ListExtensionRangesResponse) String() string {
 func (*ListExtensionRangesResponse) ProtoMessage() {}
 
 func (x *ListExtensionRangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[4]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +449,7 @@ func (x *ListExtensionRangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExtensionRangesResponse.ProtoReflect.Descriptor instead.
 func (*ListExtensionRangesResponse) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{4}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListExtensionRangesResponse) GetExtensionRanges() []*ExtensionRange {
@@ -393,6 +466,52 @@ func (x *ListExtensionRangesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetExtensionRangeRequest names the range to read.
+type GetExtensionRangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}/sites/{site}/extensionRanges/{range}`.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExtensionRangeRequest) Reset() {
+	*x = GetExtensionRangeRequest{}
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExtensionRangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExtensionRangeRequest) ProtoMessage() {}
+
+func (x *GetExtensionRangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExtensionRangeRequest.ProtoReflect.Descriptor instead.
+func (*GetExtensionRangeRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetExtensionRangeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // DeleteExtensionRangeRequest names the range to delete.
 type DeleteExtensionRangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +523,7 @@ type DeleteExtensionRangeRequest struct {
 
 func (x *DeleteExtensionRangeRequest) Reset() {
 	*x = DeleteExtensionRangeRequest{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[5]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +535,7 @@ func (x *DeleteExtensionRangeRequest) String() string {
 func (*DeleteExtensionRangeRequest) ProtoMessage() {}
 
 func (x *DeleteExtensionRangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[5]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +548,7 @@ func (x *DeleteExtensionRangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExtensionRangeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExtensionRangeRequest) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{5}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteExtensionRangeRequest) GetName() string {
@@ -448,7 +567,7 @@ type DeleteExtensionRangeResponse struct {
 
 func (x *DeleteExtensionRangeResponse) Reset() {
 	*x = DeleteExtensionRangeResponse{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[6]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +579,7 @@ func (x *DeleteExtensionRangeResponse) String() string {
 func (*DeleteExtensionRangeResponse) ProtoMessage() {}
 
 func (x *DeleteExtensionRangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[6]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +592,7 @@ func (x *DeleteExtensionRangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExtensionRangeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExtensionRangeResponse) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{6}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{8}
 }
 
 // ListExtensionLeasesRequest asks for a page of leases.
@@ -489,7 +608,7 @@ type ListExtensionLeasesRequest struct {
 
 func (x *ListExtensionLeasesRequest) Reset() {
 	*x = ListExtensionLeasesRequest{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[7]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +620,7 @@ func (x *ListExtensionLeasesRequest) String() string {
 func (*ListExtensionLeasesRequest) ProtoMessage() {}
 
 func (x *ListExtensionLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[7]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,7 +633,7 @@ func (x *ListExtensionLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExtensionLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListExtensionLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{7}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListExtensionLeasesRequest) GetPageSize() int32 {
@@ -544,7 +663,7 @@ type ListExtensionLeasesResponse struct {
 
 func (x *ListExtensionLeasesResponse) Reset() {
 	*x = ListExtensionLeasesResponse{}
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[8]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +675,7 @@ func (x *ListExtensionLeasesResponse) String() string {
 func (*ListExtensionLeasesResponse) ProtoMessage() {}
 
 func (x *ListExtensionLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_switchboard_extension_v1_range_proto_msgTypes[8]
+	mi := &file_switchboard_extension_v1_range_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +688,7 @@ func (x *ListExtensionLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExtensionLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListExtensionLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{8}
+	return file_switchboard_extension_v1_range_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListExtensionLeasesResponse) GetExtensionLeases() []*ExtensionLease {
@@ -590,7 +709,7 @@ var File_switchboard_extension_v1_range_proto protoreflect.FileDescriptor
 
 const file_switchboard_extension_v1_range_proto_rawDesc = "" +
 	"\n" +
-	"$switchboard/extension/v1/range.proto\x12\x18switchboard.extension.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"switchboard/common/v1/access.proto\"\xe1\x01\n" +
+	"$switchboard/extension/v1/range.proto\x12\x18switchboard.extension.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"switchboard/common/v1/access.proto\"\xa0\x02\n" +
 	"\x0eExtensionRange\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\b\xbaH\x05r\x03\x18\xac\x02R\x04name\x12\x1e\n" +
 	"\x04from\x18\x02 \x01(\tB\n" +
@@ -600,7 +719,13 @@ const file_switchboard_extension_v1_range_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x03B\x03\xe0A\x03R\x04size\x12\x17\n" +
 	"\x04used\x18\x05 \x01(\x03B\x03\xe0A\x03R\x04used\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xda\x01\n" +
+	"createTime\x12=\n" +
+	"\x04free\x18\a \x03(\v2$.switchboard.extension.v1.NumberSpanB\x03\xe0A\x03R\x04free\"D\n" +
+	"\n" +
+	"NumberSpan\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\"\xda\x01\n" +
 	"\x0eExtensionLease\x12'\n" +
 	"\x0fextension_range\x18\x01 \x01(\tR\x0eextensionRange\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
@@ -620,7 +745,9 @@ const file_switchboard_extension_v1_range_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x9a\x01\n" +
 	"\x1bListExtensionRangesResponse\x12S\n" +
 	"\x10extension_ranges\x18\x01 \x03(\v2(.switchboard.extension.v1.ExtensionRangeR\x0fextensionRanges\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n" +
+	"\x18GetExtensionRangeRequest\x12\x1f\n" +
+	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xac\x02R\x04name\">\n" +
 	"\x1bDeleteExtensionRangeRequest\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xac\x02R\x04name\"\x1e\n" +
 	"\x1cDeleteExtensionRangeResponse\"k\n" +
@@ -630,9 +757,10 @@ const file_switchboard_extension_v1_range_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x9a\x01\n" +
 	"\x1bListExtensionLeasesResponse\x12S\n" +
 	"\x10extension_leases\x18\x01 \x03(\v2(.switchboard.extension.v1.ExtensionLeaseR\x0fextensionLeases\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xbf\x06\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xfc\a\n" +
 	"\x15ExtensionRangeService\x12\xd3\x01\n" +
-	"\x14CreateExtensionRange\x125.switchboard.extension.v1.CreateExtensionRangeRequest\x1a(.switchboard.extension.v1.ExtensionRange\"Z\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02B:\x0fextension_range\"//v1/{parent=accounts/*/sites/*}/extensionRanges\x12\xd6\x01\n" +
+	"\x14CreateExtensionRange\x125.switchboard.extension.v1.CreateExtensionRangeRequest\x1a(.switchboard.extension.v1.ExtensionRange\"Z\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02B:\x0fextension_range\"//v1/{parent=accounts/*/sites/*}/extensionRanges\x12\xba\x01\n" +
+	"\x11GetExtensionRange\x122.switchboard.extension.v1.GetExtensionRangeRequest\x1a(.switchboard.extension.v1.ExtensionRange\"G\x8a\xce\x18\f\x10\x01\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x021\x12//v1/{name=accounts/*/sites/*/extensionRanges/*}\x12\xd6\x01\n" +
 	"\x13ListExtensionRanges\x124.switchboard.extension.v1.ListExtensionRangesRequest\x1a5.switchboard.extension.v1.ListExtensionRangesResponse\"R\x8a\xce\x18\x17\x10\x01\x1a\x02\x01\x02\"\x06parent*\alicense\x82\xd3\xe4\x93\x021\x12//v1/{parent=accounts/*/sites/*}/extensionRanges\x12\xce\x01\n" +
 	"\x14DeleteExtensionRange\x125.switchboard.extension.v1.DeleteExtensionRangeRequest\x1a6.switchboard.extension.v1.DeleteExtensionRangeResponse\"G\x8a\xce\x18\f\x10\x01\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x021*//v1/{name=accounts/*/sites/*/extensionRanges/*}\x12\xa5\x01\n" +
 	"\x13ListExtensionLeases\x124.switchboard.extension.v1.ListExtensionLeasesRequest\x1a5.switchboard.extension.v1.ListExtensionLeasesResponse\"!\x8a\xce\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/extensionLeasesB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1;extensionv1b\x06proto3"
@@ -649,38 +777,43 @@ func file_switchboard_extension_v1_range_proto_rawDescGZIP() []byte {
 	return file_switchboard_extension_v1_range_proto_rawDescData
 }
 
-var file_switchboard_extension_v1_range_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_switchboard_extension_v1_range_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_switchboard_extension_v1_range_proto_goTypes = []any{
 	(*ExtensionRange)(nil),               // 0: switchboard.extension.v1.ExtensionRange
-	(*ExtensionLease)(nil),               // 1: switchboard.extension.v1.ExtensionLease
-	(*CreateExtensionRangeRequest)(nil),  // 2: switchboard.extension.v1.CreateExtensionRangeRequest
-	(*ListExtensionRangesRequest)(nil),   // 3: switchboard.extension.v1.ListExtensionRangesRequest
-	(*ListExtensionRangesResponse)(nil),  // 4: switchboard.extension.v1.ListExtensionRangesResponse
-	(*DeleteExtensionRangeRequest)(nil),  // 5: switchboard.extension.v1.DeleteExtensionRangeRequest
-	(*DeleteExtensionRangeResponse)(nil), // 6: switchboard.extension.v1.DeleteExtensionRangeResponse
-	(*ListExtensionLeasesRequest)(nil),   // 7: switchboard.extension.v1.ListExtensionLeasesRequest
-	(*ListExtensionLeasesResponse)(nil),  // 8: switchboard.extension.v1.ListExtensionLeasesResponse
-	(*timestamppb.Timestamp)(nil),        // 9: google.protobuf.Timestamp
+	(*NumberSpan)(nil),                   // 1: switchboard.extension.v1.NumberSpan
+	(*ExtensionLease)(nil),               // 2: switchboard.extension.v1.ExtensionLease
+	(*CreateExtensionRangeRequest)(nil),  // 3: switchboard.extension.v1.CreateExtensionRangeRequest
+	(*ListExtensionRangesRequest)(nil),   // 4: switchboard.extension.v1.ListExtensionRangesRequest
+	(*ListExtensionRangesResponse)(nil),  // 5: switchboard.extension.v1.ListExtensionRangesResponse
+	(*GetExtensionRangeRequest)(nil),     // 6: switchboard.extension.v1.GetExtensionRangeRequest
+	(*DeleteExtensionRangeRequest)(nil),  // 7: switchboard.extension.v1.DeleteExtensionRangeRequest
+	(*DeleteExtensionRangeResponse)(nil), // 8: switchboard.extension.v1.DeleteExtensionRangeResponse
+	(*ListExtensionLeasesRequest)(nil),   // 9: switchboard.extension.v1.ListExtensionLeasesRequest
+	(*ListExtensionLeasesResponse)(nil),  // 10: switchboard.extension.v1.ListExtensionLeasesResponse
+	(*timestamppb.Timestamp)(nil),        // 11: google.protobuf.Timestamp
 }
 var file_switchboard_extension_v1_range_proto_depIdxs = []int32{
-	9, // 0: switchboard.extension.v1.ExtensionRange.create_time:type_name -> google.protobuf.Timestamp
-	9, // 1: switchboard.extension.v1.ExtensionLease.expire_time:type_name -> google.protobuf.Timestamp
-	0, // 2: switchboard.extension.v1.CreateExtensionRangeRequest.extension_range:type_name -> switchboard.extension.v1.ExtensionRange
-	0, // 3: switchboard.extension.v1.ListExtensionRangesResponse.extension_ranges:type_name -> switchboard.extension.v1.ExtensionRange
-	1, // 4: switchboard.extension.v1.ListExtensionLeasesResponse.extension_leases:type_name -> switchboard.extension.v1.ExtensionLease
-	2, // 5: switchboard.extension.v1.ExtensionRangeService.CreateExtensionRange:input_type -> switchboard.extension.v1.CreateExtensionRangeRequest
-	3, // 6: switchboard.extension.v1.ExtensionRangeService.ListExtensionRanges:input_type -> switchboard.extension.v1.ListExtensionRangesRequest
-	5, // 7: switchboard.extension.v1.ExtensionRangeService.DeleteExtensionRange:input_type -> switchboard.extension.v1.DeleteExtensionRangeRequest
-	7, // 8: switchboard.extension.v1.ExtensionRangeService.ListExtensionLeases:input_type -> switchboard.extension.v1.ListExtensionLeasesRequest
-	0, // 9: switchboard.extension.v1.ExtensionRangeService.CreateExtensionRange:output_type -> switchboard.extension.v1.ExtensionRange
-	4, // 10: switchboard.extension.v1.ExtensionRangeService.ListExtensionRanges:output_type -> switchboard.extension.v1.ListExtensionRangesResponse
-	6, // 11: switchboard.extension.v1.ExtensionRangeService.DeleteExtensionRange:output_type -> switchboard.extension.v1.DeleteExtensionRangeResponse
-	8, // 12: switchboard.extension.v1.ExtensionRangeService.ListExtensionLeases:output_type -> switchboard.extension.v1.ListExtensionLeasesResponse
-	9, // [9:13] is the sub-list for method output_type
-	5, // [5:9] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	11, // 0: switchboard.extension.v1.ExtensionRange.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 1: switchboard.extension.v1.ExtensionRange.free:type_name -> switchboard.extension.v1.NumberSpan
+	11, // 2: switchboard.extension.v1.ExtensionLease.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: switchboard.extension.v1.CreateExtensionRangeRequest.extension_range:type_name -> switchboard.extension.v1.ExtensionRange
+	0,  // 4: switchboard.extension.v1.ListExtensionRangesResponse.extension_ranges:type_name -> switchboard.extension.v1.ExtensionRange
+	2,  // 5: switchboard.extension.v1.ListExtensionLeasesResponse.extension_leases:type_name -> switchboard.extension.v1.ExtensionLease
+	3,  // 6: switchboard.extension.v1.ExtensionRangeService.CreateExtensionRange:input_type -> switchboard.extension.v1.CreateExtensionRangeRequest
+	6,  // 7: switchboard.extension.v1.ExtensionRangeService.GetExtensionRange:input_type -> switchboard.extension.v1.GetExtensionRangeRequest
+	4,  // 8: switchboard.extension.v1.ExtensionRangeService.ListExtensionRanges:input_type -> switchboard.extension.v1.ListExtensionRangesRequest
+	7,  // 9: switchboard.extension.v1.ExtensionRangeService.DeleteExtensionRange:input_type -> switchboard.extension.v1.DeleteExtensionRangeRequest
+	9,  // 10: switchboard.extension.v1.ExtensionRangeService.ListExtensionLeases:input_type -> switchboard.extension.v1.ListExtensionLeasesRequest
+	0,  // 11: switchboard.extension.v1.ExtensionRangeService.CreateExtensionRange:output_type -> switchboard.extension.v1.ExtensionRange
+	0,  // 12: switchboard.extension.v1.ExtensionRangeService.GetExtensionRange:output_type -> switchboard.extension.v1.ExtensionRange
+	5,  // 13: switchboard.extension.v1.ExtensionRangeService.ListExtensionRanges:output_type -> switchboard.extension.v1.ListExtensionRangesResponse
+	8,  // 14: switchboard.extension.v1.ExtensionRangeService.DeleteExtensionRange:output_type -> switchboard.extension.v1.DeleteExtensionRangeResponse
+	10, // 15: switchboard.extension.v1.ExtensionRangeService.ListExtensionLeases:output_type -> switchboard.extension.v1.ListExtensionLeasesResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_extension_v1_range_proto_init() }
@@ -694,7 +827,7 @@ func file_switchboard_extension_v1_range_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_extension_v1_range_proto_rawDesc), len(file_switchboard_extension_v1_range_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

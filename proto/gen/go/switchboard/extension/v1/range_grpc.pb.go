@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ExtensionRangeService_CreateExtensionRange_FullMethodName = "/switchboard.extension.v1.ExtensionRangeService/CreateExtensionRange"
+	ExtensionRangeService_GetExtensionRange_FullMethodName    = "/switchboard.extension.v1.ExtensionRangeService/GetExtensionRange"
 	ExtensionRangeService_ListExtensionRanges_FullMethodName  = "/switchboard.extension.v1.ExtensionRangeService/ListExtensionRanges"
 	ExtensionRangeService_DeleteExtensionRange_FullMethodName = "/switchboard.extension.v1.ExtensionRangeService/DeleteExtensionRange"
 	ExtensionRangeService_ListExtensionLeases_FullMethodName  = "/switchboard.extension.v1.ExtensionRangeService/ListExtensionLeases"
@@ -37,6 +38,8 @@ type ExtensionRangeServiceClient interface {
 	// Makes a range at a site, at most 10 a site.
 	// Refused with PERMISSION_DENIED, EXTENSION_INVALID, FIELD_INVALID (from after to, or another digit count), RANGE_OVERLAP, LIMIT_REACHED.
 	CreateExtensionRange(ctx context.Context, in *CreateExtensionRangeRequest, opts ...grpc.CallOption) (*ExtensionRange, error)
+	// Reads a range with the runs of numbers in it that are free. Refused with PERMISSION_DENIED, NOT_FOUND.
+	GetExtensionRange(ctx context.Context, in *GetExtensionRangeRequest, opts ...grpc.CallOption) (*ExtensionRange, error)
 	// Lists the ranges of a site, or with the site `-` of the account, by digit count and first number.
 	// Refused with PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListExtensionRanges(ctx context.Context, in *ListExtensionRangesRequest, opts ...grpc.CallOption) (*ListExtensionRangesResponse, error)
@@ -59,6 +62,16 @@ func (c *extensionRangeServiceClient) CreateExtensionRange(ctx context.Context, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExtensionRange)
 	err := c.cc.Invoke(ctx, ExtensionRangeService_CreateExtensionRange_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *extensionRangeServiceClient) GetExtensionRange(ctx context.Context, in *GetExtensionRangeRequest, opts ...grpc.CallOption) (*ExtensionRange, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtensionRange)
+	err := c.cc.Invoke(ctx, ExtensionRangeService_GetExtensionRange_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +117,8 @@ type ExtensionRangeServiceServer interface {
 	// Makes a range at a site, at most 10 a site.
 	// Refused with PERMISSION_DENIED, EXTENSION_INVALID, FIELD_INVALID (from after to, or another digit count), RANGE_OVERLAP, LIMIT_REACHED.
 	CreateExtensionRange(context.Context, *CreateExtensionRangeRequest) (*ExtensionRange, error)
+	// Reads a range with the runs of numbers in it that are free. Refused with PERMISSION_DENIED, NOT_FOUND.
+	GetExtensionRange(context.Context, *GetExtensionRangeRequest) (*ExtensionRange, error)
 	// Lists the ranges of a site, or with the site `-` of the account, by digit count and first number.
 	// Refused with PERMISSION_DENIED, PAGE_TOKEN_INVALID.
 	ListExtensionRanges(context.Context, *ListExtensionRangesRequest) (*ListExtensionRangesResponse, error)
@@ -124,6 +139,9 @@ type UnimplementedExtensionRangeServiceServer struct{}
 
 func (UnimplementedExtensionRangeServiceServer) CreateExtensionRange(context.Context, *CreateExtensionRangeRequest) (*ExtensionRange, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateExtensionRange not implemented")
+}
+func (UnimplementedExtensionRangeServiceServer) GetExtensionRange(context.Context, *GetExtensionRangeRequest) (*ExtensionRange, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExtensionRange not implemented")
 }
 func (UnimplementedExtensionRangeServiceServer) ListExtensionRanges(context.Context, *ListExtensionRangesRequest) (*ListExtensionRangesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListExtensionRanges not implemented")
@@ -169,6 +187,24 @@ func _ExtensionRangeService_CreateExtensionRange_Handler(srv interface{}, ctx co
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ExtensionRangeServiceServer).CreateExtensionRange(ctx, req.(*CreateExtensionRangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ExtensionRangeService_GetExtensionRange_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExtensionRangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExtensionRangeServiceServer).GetExtensionRange(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ExtensionRangeService_GetExtensionRange_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExtensionRangeServiceServer).GetExtensionRange(ctx, req.(*GetExtensionRangeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -237,6 +273,10 @@ var ExtensionRangeService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateExtensionRange",
 			Handler:    _ExtensionRangeService_CreateExtensionRange_Handler,
+		},
+		{
+			MethodName: "GetExtensionRange",
+			Handler:    _ExtensionRangeService_GetExtensionRange_Handler,
 		},
 		{
 			MethodName: "ListExtensionRanges",
