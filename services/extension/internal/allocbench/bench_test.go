@@ -67,6 +67,9 @@ func BenchmarkExtension(b *testing.B) {
 	}
 }
 
+// simple are the strategies whose calls may fail without ending the run.
+var simple = map[string]bool{"etcd key": true, "counter row": true, "lowest gap": true}
+
 // measurement is what is measured on one engine.
 type measurement struct {
 	*world
@@ -139,7 +142,9 @@ func (m *measurement) measureAt(assigned int, name string, s shape, t *target, o
 	}
 	before := t.etcdOps(m.TB)
 	got, err := drive(m.Context(), s, m.warm, m.d, one)
-	require.NoError(m, err, name)
+	if err != nil && !simple[name] {
+		require.NoError(m, err, name)
+	}
 	c := testCase{Engine: string(m.engine.Kind()), Name: name, shape: s, load: got, Assigned: assigned}
 	if ops := t.etcdOps(m.TB) - before; ops > 0 && got.Numbers > 0 {
 		// What the warm-up asked for is in, its numbers are not: the truth is a little lower.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type load struct {
 	P99 float64 `json:"p99Millis"`
 	// Numbers is how many were counted.
 	Numbers int `json:"numbers"`
+	// Failed is how many calls failed: simple strategies do under contention.
+	Failed int64 `json:"failed,omitempty"`
 	// CPU and DatabaseCPU are the processor time per number, in microseconds: of clients, service and etcd, and of the database.
 	CPU         float64 `json:"cpuMicros"`
 	DatabaseCPU float64 `json:"databaseCpuMicros"`
@@ -38,11 +41,12 @@ type load struct {
 // call makes one call for client number client.
 type call func(ctx context.Context, client int) error
 
-// drive has the clients of a shape call again and again, first for warm without counting and then for d. The first error of
-// any call ends it: a benchmark of failures would measure nothing.
+// drive has the clients of a shape call again and again, first for warm without counting and then for d. It returns the first error
+// of any call beside the rest.
 func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	var failed atomic.Int64
+	var first error
+	var once sync.Once
 	begin := time.Now().Add(warm)
 	end := begin.Add(d)
 	took := make([][]time.Duration, s.Clients)
@@ -62,8 +66,9 @@ func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load,
 					return
 				}
 				if err := one(ctx, c); err != nil {
-					cancel(err)
-					return
+					failed.Add(1)
+					once.Do(func() { first = fmt.Errorf("%s: %w", s, err) })
+					continue
 				}
 				// Calls are counted when they end within the time measured, wherever they began: in the long run as many overlap
 				// its beginning as its end.
@@ -74,21 +79,18 @@ func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load,
 		})
 	}
 	all.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return load{}, fmt.Errorf("%s: %w", s, err)
-	}
 	calls := slices.Concat(took...)
 	slices.Sort(calls)
 	if len(calls) == 0 {
 		// Not even one call came back within the time measured.
-		return load{P50: ms(d), P99: ms(d)}, nil
+		return load{P50: ms(d), P99: ms(d), Failed: failed.Load()}, first
 	}
 	spent, numbers := after.since(before), len(calls)*s.Batch
 	return load{
-		PerSecond: float64(numbers) / d.Seconds(), Numbers: numbers,
+		Failed: failed.Load(), PerSecond: float64(numbers) / d.Seconds(), Numbers: numbers,
 		P50: ms(calls[len(calls)/2]), P99: ms(calls[len(calls)*99/100]),
 		CPU: micros(spent.self, numbers), DatabaseCPU: micros(spent.children, numbers),
-	}, nil
+	}, first
 }
 
 func micros(d time.Duration, numbers int) float64 {

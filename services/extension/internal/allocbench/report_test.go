@@ -46,10 +46,10 @@ func (r *report) add(c testCase) {
 
 func (r *report) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "engine\tcase\tclients\tbatch\tassigned\tnumbers/s\tp50 ms\tp99 ms\tetcd/1000\tCPU µs\tdatabase CPU µs\t")
+	_, _ = fmt.Fprintln(t, "engine\tcase\tclients\tbatch\tassigned\tnumbers/s\tp50 ms\tp99 ms\tfailed\tetcd/1000\tCPU µs\tdatabase CPU µs\t")
 	for _, c := range r.Cases {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t\n",
-			c.Engine, c.Name, c.Clients, c.Batch, c.Assigned, c.PerSecond, c.P50, c.P99, c.EtcdOps, c.CPU, c.DatabaseCPU)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.2f\t%.2f\t%d\t%.2f\t%.0f\t%.0f\t\n",
+			c.Engine, c.Name, c.Clients, c.Batch, c.Assigned, c.PerSecond, c.P50, c.P99, c.Failed, c.EtcdOps, c.CPU, c.DatabaseCPU)
 	}
 	_ = t.Flush()
 }
