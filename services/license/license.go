@@ -18,6 +18,7 @@ import (
 	notificationv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1"
 	numberingv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/api"
+	"github.com/switchboard-phone/switchboard/services/license/internal/doctor"
 	"github.com/switchboard-phone/switchboard/services/license/internal/importing"
 	"github.com/switchboard-phone/switchboard/services/license/internal/leaks"
 	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
@@ -133,6 +134,7 @@ type clients struct {
 	numbering     *remote.Numbering
 	notifications *remote.Notifications
 	catalogue     *remote.Catalogue
+	books         *remote.Books
 }
 
 func dialAll(cfg Config, opts Options) (*clients, error) {
@@ -148,6 +150,7 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 				"/switchboard.extension.v1.ReconciliationService/FinishReconciliation",
 				"/switchboard.numbering.v1.AssignmentService/", "/switchboard.numbering.v1.PackageService/ListPackages",
 				"/switchboard.notification.v1.NotificationService/EnqueueMessages",
+				"/switchboard.notification.v1.NotificationService/BatchGetTold",
 			},
 			Service: name, TLS: cfg.TLS, Logger: opts.Logger,
 			Registerer: opts.Registry, TracerProvider: opts.TracerProvider, Faults: opts.Faults,
@@ -179,6 +182,9 @@ func dialAll(cfg Config, opts Options) (*clients, error) {
 	c.catalogue = &remote.Catalogue{
 		PackageClient: c.numbering.Packages, Ranges: c.ranges, Extensions: extensionv1.NewExtensionServiceClient(extension),
 	}
+	c.books = &remote.Books{
+		Extensions: c.extensions.Client, Assignments: c.numbering.Assignments, Notifications: notificationv1.NewNotificationServiceClient(notification),
+	}
 	c.notifications = &remote.Notifications{Client: notificationv1.NewNotificationServiceClient(notification)}
 	return c, nil
 }
@@ -189,7 +195,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	srv.OnClose("lookups", lookups.Close)
 	relay := provisioning.NewRelay(cfg.Provisioning, st, others.notifications, opts.Logger, opts.TracerProvider)
 	engine := provisioning.New(cfg.Provisioning, provisioning.Deps{
-		Store: lookups, Extensions: others.extensions, Numbering: others.numbering, Relay: relay, Tokens: tokens, Clock: opts.Clock,
+		Store: lookups, Extensions: others.extensions, Numbering: others.numbering, Books: others.books, Relay: relay, Tokens: tokens, Clock: opts.Clock,
 		Logger: opts.Logger, Registerer: opts.Registry,
 	})
 	srv.OnClose("engine", engine.Close)
@@ -217,6 +223,7 @@ func register(srv *server.Server, cfg Config, opts Options, st *sqlstore.Store, 
 	licensev1.RegisterPhoneRecordServiceServer(srv, api.NewPhoneRecordServer(st, opts.Clock))
 	licensev1.RegisterPhoneUserServiceServer(srv, api.NewPhoneUserServer(lookups, engine, reader, cfg.Provisioning.MaxBatch))
 	licensev1.RegisterReconciliationServiceServer(srv, api.NewReconciliationServer(finder))
+	licensev1.RegisterDoctorServiceServer(srv, api.NewDoctorServer(st, doctor.New(st, others.books, engine, others.extensions, others.numbering)))
 	licensev1.RegisterPhoneUserSetupServiceServer(srv, api.NewSetupServer(engine))
 }
 

@@ -68,6 +68,7 @@ type Engine struct {
 	store      store.Store
 	extensions Extensions
 	numbering  Numbering
+	books      Books
 	tokens     *token.Signer
 	clock      clock.Clock
 	log        *slog.Logger
@@ -118,6 +119,7 @@ var operations = byKind(
 	func() operation { return &restore{} },
 	func() operation { return &remove{} },
 	func() operation { return &confirm{} },
+	func() operation { return &mend{} },
 )
 
 // Kinds lists the kinds of operations.
@@ -344,7 +346,7 @@ func isRefusal(err error) bool {
 // New returns an engine. It does nothing on its own: see RunReconciler and Relay.Run.
 func New(cfg Config, deps Deps) *Engine {
 	e := &Engine{
-		cfg: cfg, store: deps.Store, extensions: deps.Extensions, numbering: deps.Numbering, tokens: deps.Tokens,
+		cfg: cfg, store: deps.Store, extensions: deps.Extensions, numbering: deps.Numbering, books: deps.Books, tokens: deps.Tokens,
 		clock: deps.Clock, log: deps.Logger, metrics: newMetrics(deps.Registerer), relay: deps.Relay,
 	}
 	opts := groupcommit.Options{MaxWeight: 1000, MaxQueue: 2000, Timeout: cfg.DriveTimeout}
@@ -381,6 +383,7 @@ type Deps struct {
 	Store      store.Store
 	Extensions Extensions
 	Numbering  Numbering
+	Books      Books
 	Relay      *Relay
 	Tokens     *token.Signer
 	Clock      clock.Clock

@@ -80,8 +80,7 @@ func (e *Engine) told(p *model.PhoneUser, accountName string, from origin) ([]st
 	if p.AssigneeKind != model.KindUser {
 		return nil, nil
 	}
-	kind := mailKind(p)
-	m, err := e.message(p, accountName, kind, uuid.NewSHA1(p.ID, []byte(kind.String())), from)
+	m, err := e.message(p, accountName, mailKind(p), ToldID(p), from)
 	return []store.OutboxMessage{m}, err
 }
 

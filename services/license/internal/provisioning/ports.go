@@ -55,6 +55,23 @@ type Numbering interface {
 	PackageStates(ctx context.Context, account uuid.UUID) (view.PackageStates, error)
 }
 
+// HeldExtension is a number that belongs to a phone user.
+type HeldExtension struct {
+	Number string
+	// Held says that it is only kept, for a phone user in the trash.
+	Held bool
+}
+
+// Books reads what the other services hold. It changes nothing.
+type Books interface {
+	// HeldExtensions reads the extensions of owners; those without one are left out.
+	HeldExtensions(ctx context.Context, account uuid.UUID, owners []uuid.UUID) (map[uuid.UUID]HeldExtension, error)
+	// Holdings reads what owners hold of the numbering service, in the order asked.
+	Holdings(ctx context.Context, account uuid.UUID, owners []uuid.UUID) ([]Holding, error)
+	// Told says which phone users there is any message to.
+	Told(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]bool, error)
+}
+
 // Notifications is the notification service.
 type Notifications interface {
 	// Enqueue hands messages over; those that it has already are not sent again.

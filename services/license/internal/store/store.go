@@ -13,4 +13,5 @@ type Store interface {
 	PhoneUserWriter
 	Imports
 	PhoneRecords
+	Checkup
 }

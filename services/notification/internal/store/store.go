@@ -66,6 +66,9 @@ type Archive interface {
 	// Count says how many messages of an account meet the filter.
 	Count(ctx context.Context, account uuid.UUID, where filter.Filter) (int, error)
 
+	// Told returns those of the phone users whom there is a message to, in no order.
+	Told(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) ([]uuid.UUID, error)
+
 	// Get returns a message with its latest attempts, oldest of them first, up to maxAttempts. ErrNotFound when the account
 	// has no such message.
 	Get(ctx context.Context, key message.Key, maxAttempts int) (message.Message, []message.Attempt, error)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,6 +81,29 @@ func (k *Keeper) Read(ctx context.Context, account uuid.UUID, owners []uuid.UUID
 		return nil
 	})
 	return out, err
+}
+
+// ListOwners lists those who hold a package or a number; see store.Store.
+func (k *Keeper) ListOwners(ctx context.Context, account, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	return k.store.ListOwners(ctx, account, after, limit)
+}
+
+// AuditSeats finds packages whose count of assigned seats is wrong, and sets it right where repair says so.
+func (k *Keeper) AuditSeats(ctx context.Context, account uuid.UUID, repair bool) ([]store.Discrepancy, error) {
+	found, err := k.store.Audit(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(d store.Discrepancy) bool { return d.Package == uuid.Nil })
+	if !repair || len(found) == 0 {
+		return found, nil
+	}
+	packages := make([]uuid.UUID, len(found))
+	for i, d := range found {
+		packages[i] = d.Package
+		k.log.WarnContext(ctx, "seats are counted anew", "account", account, "package", d.Package, "assigned", d.Assigned, "holders", d.Holders)
+	}
+	return found, k.store.RecountSeats(ctx, account, packages)
 }
 
 // Close refuses further commands and waits for those under way (see groupcommit.Group.Close).

@@ -54,6 +54,10 @@ type Store interface {
 
 	// ListAccounts reads up to limit accounts that have packages, ascending, beginning behind after; uuid.Nil for the first.
 	ListAccounts(ctx context.Context, after uuid.UUID, limit int) ([]uuid.UUID, error)
+	// ListOwners reads up to limit of those who hold a package or a number, ascending, beginning behind after; uuid.Nil for the first.
+	ListOwners(ctx context.Context, account, after uuid.UUID, limit int) ([]uuid.UUID, error)
+	// RecountSeats sets the count of assigned seats of the packages to the number of their holders, and their seats to at least that.
+	RecountSeats(ctx context.Context, account uuid.UUID, packages []uuid.UUID) error
 	// Audit looks for places where the books of an account contradict themselves: a package whose count of assigned seats is
 	// not the number of its holders, or an owner with numbers but no package. There are none unless the program, or somebody
 	// with access to the database, made a mistake. At most 100 are returned. It reads all of the account's assignments.

@@ -21,6 +21,9 @@ func (e usageError) Unwrap() error { return e.error }
 // errRowsRefused is an import that ended with refused rows.
 var errRowsRefused = errors.New("some rows were refused")
 
+// errFindings is a check that found something that is not mended.
+var errFindings = errors.New("the books do not agree")
+
 // exitCode says how a command ended, in the numbers that the help of the root command documents.
 func exitCode(err error) int {
 	var usage usageError
@@ -31,6 +34,8 @@ func exitCode(err error) int {
 		return 1
 	case errors.Is(err, errRowsRefused):
 		return 6
+	case errors.Is(err, errFindings):
+		return 8
 	}
 	switch codeOf(err) {
 	case codes.NotFound:

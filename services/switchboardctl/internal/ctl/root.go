@@ -72,7 +72,8 @@ Exit codes:
   4  no token, or not allowed
   5  not now: repeat the command, with the same --request-id where there is one
   6  an import ended, and some rows were refused
-  7  a fault`,
+  7  a fault
+  8  the doctor found something that is not mended`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
@@ -93,7 +94,7 @@ Exit codes:
 	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long a call may take; imports are followed as long as they run")
 	a.token = env("TOKEN", "") // no flag: command lines are seen by others
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{table, jsonLines, csvFile}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.assign(), a.list(), a.trash(), a.restore(), a.remove(), a.log(), a.importFile(), a.export(), a.watch(), a.cancel(), a.rows())
+	root.AddCommand(a.assign(), a.list(), a.trash(), a.restore(), a.remove(), a.log(), a.importFile(), a.export(), a.watch(), a.cancel(), a.rows(), a.doctor())
 	return root
 }
 

@@ -25,6 +25,20 @@ var filterColumns = filter.Columns{
 const messageColumns = `account_id, message_id, kind, recipient, subject, text_body, phone_user_id, state, attempts, last_error,
     create_time, next_attempt_time, send_time`
 
+// Told implements store.Archive.
+func (s *Store) Told(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (told []uuid.UUID, err error) {
+	err = s.db.Do(ctx, "notification.Told", func(ctx context.Context, q crdb.Querier) error {
+		rows, _ := q.Query(ctx, `SELECT DISTINCT phone_user_id FROM messages WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[])`,
+			account, phoneUsers)
+		told, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("who was told: %w", err)
+	}
+	return told, nil
+}
+
 // List implements store.Archive. Every filter that is a plain comparison of the recipient or the phone user has an index that
 // ends in the order of the list.
 func (s *Store) List(ctx context.Context, account uuid.UUID, where filter.Filter, after *store.Cursor, limit int) ([]message.Message, error) {

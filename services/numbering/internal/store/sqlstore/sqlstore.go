@@ -27,6 +27,8 @@ const (
 	OpPreview       = "numbering.Preview"
 	OpListAccounts  = "numbering.ListAccounts"
 	OpAudit         = "numbering.Audit"
+	OpListOwners    = "numbering.ListOwners"
+	OpRecountSeats  = "numbering.RecountSeats"
 )
 
 // Store implements store.Store. It is safe for concurrent use.
@@ -48,6 +50,50 @@ func (s *Store) ListAccounts(ctx context.Context, after uuid.UUID, limit int) (o
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
 	return out, nil
+}
+
+// ListOwners implements store.Store. Each side brings a page of its own, so that neither is read whole.
+func (s *Store) ListOwners(ctx context.Context, account, after uuid.UUID, limit int) (out []uuid.UUID, err error) {
+	err = s.db.Do(ctx, OpListOwners, func(ctx context.Context, q crdb.Querier) error {
+		rows, _ := q.Query(ctx, `
+			SELECT owner_id FROM (
+				(SELECT owner_id FROM package_assignments WHERE account_id = $1 AND owner_id > $2 ORDER BY owner_id LIMIT $3)
+				UNION
+				(SELECT DISTINCT owner_id FROM phone_numbers WHERE account_id = $1 AND owner_id > $2 ORDER BY owner_id LIMIT $3)
+			) AS o ORDER BY owner_id LIMIT $3`, account, after, limit)
+		out, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list owners: %w", err)
+	}
+	return out, nil
+}
+
+// RecountSeats implements store.Store. The seats are locked first, as whoever assigns does, so that nobody counts in between.
+func (s *Store) RecountSeats(ctx context.Context, account uuid.UUID, packages []uuid.UUID) error {
+	err := s.db.Tx(ctx, OpRecountSeats, func(ctx context.Context, tx pgx.Tx) error {
+		for _, pkg := range packages {
+			if _, err := tx.Exec(ctx, `SELECT 1 FROM package_seats WHERE account_id = $1 AND package_id = $2 FOR UPDATE`, account, pkg); err != nil {
+				return err
+			}
+			var holders int64
+			err := tx.QueryRow(ctx, `SELECT count(*) FROM package_assignments WHERE account_id = $1 AND package_id = $2`, account, pkg).Scan(&holders)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `UPDATE package_seats SET assigned = $3, seats = greatest(seats, $3) WHERE account_id = $1 AND package_id = $2`,
+				account, pkg, holders)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("recount seats: %w", err)
+	}
+	return nil
 }
 
 const maxDiscrepancies = 100

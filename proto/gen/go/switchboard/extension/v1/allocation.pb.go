@@ -629,6 +629,198 @@ func (x *ReclaimExtensionsResponse) GetAllocations() []*Allocation {
 	return nil
 }
 
+// ListAllocationsRequest asks for a page of allocations, or for those of some owners.
+type ListAllocationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Only those of these phone users, at most 1,000. They are answered on one page.
+	Owners []string `protobuf:"bytes,2,rep,name=owners,proto3" json:"owners,omitempty"`
+	// Allocations on a page, at most 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAllocationsRequest) Reset() {
+	*x = ListAllocationsRequest{}
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAllocationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAllocationsRequest) ProtoMessage() {}
+
+func (x *ListAllocationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAllocationsRequest.ProtoReflect.Descriptor instead.
+func (*ListAllocationsRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_extension_v1_allocation_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListAllocationsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListAllocationsRequest) GetOwners() []string {
+	if x != nil {
+		return x.Owners
+	}
+	return nil
+}
+
+func (x *ListAllocationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAllocationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListAllocationsResponse is a page of allocations.
+type ListAllocationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page. Owners without an extension are left out.
+	Allocations []*HeldAllocation `protobuf:"bytes,1,rep,name=allocations,proto3" json:"allocations,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAllocationsResponse) Reset() {
+	*x = ListAllocationsResponse{}
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAllocationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAllocationsResponse) ProtoMessage() {}
+
+func (x *ListAllocationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAllocationsResponse.ProtoReflect.Descriptor instead.
+func (*ListAllocationsResponse) Descriptor() ([]byte, []int) {
+	return file_switchboard_extension_v1_allocation_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListAllocationsResponse) GetAllocations() []*HeldAllocation {
+	if x != nil {
+		return x.Allocations
+	}
+	return nil
+}
+
+func (x *ListAllocationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// HeldAllocation is an owner, its number and whether it is in the trash.
+type HeldAllocation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phone user, `accounts/{account}/phoneUsers/{phone_user}`.
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The number.
+	Number string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Whether the number is only kept for the owner, who is in the trash.
+	Held          bool `protobuf:"varint,3,opt,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldAllocation) Reset() {
+	*x = HeldAllocation{}
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldAllocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldAllocation) ProtoMessage() {}
+
+func (x *HeldAllocation) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_extension_v1_allocation_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldAllocation.ProtoReflect.Descriptor instead.
+func (*HeldAllocation) Descriptor() ([]byte, []int) {
+	return file_switchboard_extension_v1_allocation_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HeldAllocation) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *HeldAllocation) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *HeldAllocation) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
 var File_switchboard_extension_v1_allocation_proto protoreflect.FileDescriptor
 
 const file_switchboard_extension_v1_allocation_proto_rawDesc = "" +
@@ -675,13 +867,27 @@ const file_switchboard_extension_v1_allocation_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x12,\n" +
 	"\x06owners\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\"\ar\x05\x10\x01\x18\xc8\x01R\x06owners\"c\n" +
 	"\x19ReclaimExtensionsResponse\x12F\n" +
-	"\vallocations\x18\x01 \x03(\v2$.switchboard.extension.v1.AllocationR\vallocations2\xc6\x05\n" +
+	"\vallocations\x18\x01 \x03(\v2$.switchboard.extension.v1.AllocationR\vallocations\"\xb6\x01\n" +
+	"\x16ListAllocationsRequest\x12!\n" +
+	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x12*\n" +
+	"\x06owners\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\xc8\x01R\x06owners\x12$\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x8d\x01\n" +
+	"\x17ListAllocationsResponse\x12J\n" +
+	"\vallocations\x18\x01 \x03(\v2(.switchboard.extension.v1.HeldAllocationR\vallocations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
+	"\x0eHeldAllocation\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\x12\x12\n" +
+	"\x04held\x18\x03 \x01(\bR\x04held2\xce\x06\n" +
 	"\x11AllocationService\x12\x8e\x01\n" +
 	"\x12AllocateExtensions\x123.switchboard.extension.v1.AllocateExtensionsRequest\x1a4.switchboard.extension.v1.AllocateExtensionsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x7f\n" +
 	"\rSwapExtension\x12..switchboard.extension.v1.SwapExtensionRequest\x1a/.switchboard.extension.v1.SwapExtensionResponse\"\r\x8a\xce\x18\t*\alicense\x12\x8b\x01\n" +
 	"\x11ReleaseExtensions\x122.switchboard.extension.v1.ReleaseExtensionsRequest\x1a3.switchboard.extension.v1.ReleaseExtensionsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x82\x01\n" +
 	"\x0eHoldExtensions\x12/.switchboard.extension.v1.HoldExtensionsRequest\x1a0.switchboard.extension.v1.HoldExtensionsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x8b\x01\n" +
-	"\x11ReclaimExtensions\x122.switchboard.extension.v1.ReclaimExtensionsRequest\x1a3.switchboard.extension.v1.ReclaimExtensionsResponse\"\r\x8a\xce\x18\t*\alicenseB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1;extensionv1b\x06proto3"
+	"\x11ReclaimExtensions\x122.switchboard.extension.v1.ReclaimExtensionsRequest\x1a3.switchboard.extension.v1.ReclaimExtensionsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x85\x01\n" +
+	"\x0fListAllocations\x120.switchboard.extension.v1.ListAllocationsRequest\x1a1.switchboard.extension.v1.ListAllocationsResponse\"\r\x8a\xce\x18\t*\alicenseB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/extension/v1;extensionv1b\x06proto3"
 
 var (
 	file_switchboard_extension_v1_allocation_proto_rawDescOnce sync.Once
@@ -695,7 +901,7 @@ func file_switchboard_extension_v1_allocation_proto_rawDescGZIP() []byte {
 	return file_switchboard_extension_v1_allocation_proto_rawDescData
 }
 
-var file_switchboard_extension_v1_allocation_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_switchboard_extension_v1_allocation_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_switchboard_extension_v1_allocation_proto_goTypes = []any{
 	(*Allocation)(nil),                 // 0: switchboard.extension.v1.Allocation
 	(*AllocateExtensionsRequest)(nil),  // 1: switchboard.extension.v1.AllocateExtensionsRequest
@@ -708,31 +914,37 @@ var file_switchboard_extension_v1_allocation_proto_goTypes = []any{
 	(*HoldExtensionsResponse)(nil),     // 8: switchboard.extension.v1.HoldExtensionsResponse
 	(*ReclaimExtensionsRequest)(nil),   // 9: switchboard.extension.v1.ReclaimExtensionsRequest
 	(*ReclaimExtensionsResponse)(nil),  // 10: switchboard.extension.v1.ReclaimExtensionsResponse
-	(*durationpb.Duration)(nil),        // 11: google.protobuf.Duration
+	(*ListAllocationsRequest)(nil),     // 11: switchboard.extension.v1.ListAllocationsRequest
+	(*ListAllocationsResponse)(nil),    // 12: switchboard.extension.v1.ListAllocationsResponse
+	(*HeldAllocation)(nil),             // 13: switchboard.extension.v1.HeldAllocation
+	(*durationpb.Duration)(nil),        // 14: google.protobuf.Duration
 }
 var file_switchboard_extension_v1_allocation_proto_depIdxs = []int32{
 	0,  // 0: switchboard.extension.v1.AllocateExtensionsRequest.allocations:type_name -> switchboard.extension.v1.Allocation
 	0,  // 1: switchboard.extension.v1.AllocateExtensionsResponse.allocations:type_name -> switchboard.extension.v1.Allocation
-	11, // 2: switchboard.extension.v1.SwapExtensionRequest.quarantine:type_name -> google.protobuf.Duration
-	11, // 3: switchboard.extension.v1.ReleaseExtensionsRequest.quarantine:type_name -> google.protobuf.Duration
+	14, // 2: switchboard.extension.v1.SwapExtensionRequest.quarantine:type_name -> google.protobuf.Duration
+	14, // 3: switchboard.extension.v1.ReleaseExtensionsRequest.quarantine:type_name -> google.protobuf.Duration
 	0,  // 4: switchboard.extension.v1.ReleaseExtensionsResponse.released:type_name -> switchboard.extension.v1.Allocation
 	0,  // 5: switchboard.extension.v1.HoldExtensionsResponse.held:type_name -> switchboard.extension.v1.Allocation
 	0,  // 6: switchboard.extension.v1.ReclaimExtensionsResponse.allocations:type_name -> switchboard.extension.v1.Allocation
-	1,  // 7: switchboard.extension.v1.AllocationService.AllocateExtensions:input_type -> switchboard.extension.v1.AllocateExtensionsRequest
-	3,  // 8: switchboard.extension.v1.AllocationService.SwapExtension:input_type -> switchboard.extension.v1.SwapExtensionRequest
-	5,  // 9: switchboard.extension.v1.AllocationService.ReleaseExtensions:input_type -> switchboard.extension.v1.ReleaseExtensionsRequest
-	7,  // 10: switchboard.extension.v1.AllocationService.HoldExtensions:input_type -> switchboard.extension.v1.HoldExtensionsRequest
-	9,  // 11: switchboard.extension.v1.AllocationService.ReclaimExtensions:input_type -> switchboard.extension.v1.ReclaimExtensionsRequest
-	2,  // 12: switchboard.extension.v1.AllocationService.AllocateExtensions:output_type -> switchboard.extension.v1.AllocateExtensionsResponse
-	4,  // 13: switchboard.extension.v1.AllocationService.SwapExtension:output_type -> switchboard.extension.v1.SwapExtensionResponse
-	6,  // 14: switchboard.extension.v1.AllocationService.ReleaseExtensions:output_type -> switchboard.extension.v1.ReleaseExtensionsResponse
-	8,  // 15: switchboard.extension.v1.AllocationService.HoldExtensions:output_type -> switchboard.extension.v1.HoldExtensionsResponse
-	10, // 16: switchboard.extension.v1.AllocationService.ReclaimExtensions:output_type -> switchboard.extension.v1.ReclaimExtensionsResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 7: switchboard.extension.v1.ListAllocationsResponse.allocations:type_name -> switchboard.extension.v1.HeldAllocation
+	1,  // 8: switchboard.extension.v1.AllocationService.AllocateExtensions:input_type -> switchboard.extension.v1.AllocateExtensionsRequest
+	3,  // 9: switchboard.extension.v1.AllocationService.SwapExtension:input_type -> switchboard.extension.v1.SwapExtensionRequest
+	5,  // 10: switchboard.extension.v1.AllocationService.ReleaseExtensions:input_type -> switchboard.extension.v1.ReleaseExtensionsRequest
+	7,  // 11: switchboard.extension.v1.AllocationService.HoldExtensions:input_type -> switchboard.extension.v1.HoldExtensionsRequest
+	9,  // 12: switchboard.extension.v1.AllocationService.ReclaimExtensions:input_type -> switchboard.extension.v1.ReclaimExtensionsRequest
+	11, // 13: switchboard.extension.v1.AllocationService.ListAllocations:input_type -> switchboard.extension.v1.ListAllocationsRequest
+	2,  // 14: switchboard.extension.v1.AllocationService.AllocateExtensions:output_type -> switchboard.extension.v1.AllocateExtensionsResponse
+	4,  // 15: switchboard.extension.v1.AllocationService.SwapExtension:output_type -> switchboard.extension.v1.SwapExtensionResponse
+	6,  // 16: switchboard.extension.v1.AllocationService.ReleaseExtensions:output_type -> switchboard.extension.v1.ReleaseExtensionsResponse
+	8,  // 17: switchboard.extension.v1.AllocationService.HoldExtensions:output_type -> switchboard.extension.v1.HoldExtensionsResponse
+	10, // 18: switchboard.extension.v1.AllocationService.ReclaimExtensions:output_type -> switchboard.extension.v1.ReclaimExtensionsResponse
+	12, // 19: switchboard.extension.v1.AllocationService.ListAllocations:output_type -> switchboard.extension.v1.ListAllocationsResponse
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_extension_v1_allocation_proto_init() }
@@ -746,7 +958,7 @@ func file_switchboard_extension_v1_allocation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_extension_v1_allocation_proto_rawDesc), len(file_switchboard_extension_v1_allocation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	AllocationService_ReleaseExtensions_FullMethodName  = "/switchboard.extension.v1.AllocationService/ReleaseExtensions"
 	AllocationService_HoldExtensions_FullMethodName     = "/switchboard.extension.v1.AllocationService/HoldExtensions"
 	AllocationService_ReclaimExtensions_FullMethodName  = "/switchboard.extension.v1.AllocationService/ReclaimExtensions"
+	AllocationService_ListAllocations_FullMethodName    = "/switchboard.extension.v1.AllocationService/ListAllocations"
 )
 
 // AllocationServiceClient is the client API for AllocationService service.
@@ -53,6 +54,9 @@ type AllocationServiceClient interface {
 	HoldExtensions(ctx context.Context, in *HoldExtensionsRequest, opts ...grpc.CallOption) (*HoldExtensionsResponse, error)
 	// Gives held extensions back to their owners. Refused with NOT_FOUND (an owner has none).
 	ReclaimExtensions(ctx context.Context, in *ReclaimExtensionsRequest, opts ...grpc.CallOption) (*ReclaimExtensionsResponse, error)
+	// Lists who has which extension, in the order of the owners' ids, or reads the extensions of some owners. It changes nothing. Refused
+	// with PAGE_TOKEN_INVALID.
+	ListAllocations(ctx context.Context, in *ListAllocationsRequest, opts ...grpc.CallOption) (*ListAllocationsResponse, error)
 }
 
 type allocationServiceClient struct {
@@ -113,6 +117,16 @@ func (c *allocationServiceClient) ReclaimExtensions(ctx context.Context, in *Rec
 	return out, nil
 }
 
+func (c *allocationServiceClient) ListAllocations(ctx context.Context, in *ListAllocationsRequest, opts ...grpc.CallOption) (*ListAllocationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAllocationsResponse)
+	err := c.cc.Invoke(ctx, AllocationService_ListAllocations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AllocationServiceServer is the server API for AllocationService service.
 // All implementations must embed UnimplementedAllocationServiceServer
 // for forward compatibility.
@@ -140,6 +154,9 @@ type AllocationServiceServer interface {
 	HoldExtensions(context.Context, *HoldExtensionsRequest) (*HoldExtensionsResponse, error)
 	// Gives held extensions back to their owners. Refused with NOT_FOUND (an owner has none).
 	ReclaimExtensions(context.Context, *ReclaimExtensionsRequest) (*ReclaimExtensionsResponse, error)
+	// Lists who has which extension, in the order of the owners' ids, or reads the extensions of some owners. It changes nothing. Refused
+	// with PAGE_TOKEN_INVALID.
+	ListAllocations(context.Context, *ListAllocationsRequest) (*ListAllocationsResponse, error)
 	mustEmbedUnimplementedAllocationServiceServer()
 }
 
@@ -164,6 +181,9 @@ func (UnimplementedAllocationServiceServer) HoldExtensions(context.Context, *Hol
 }
 func (UnimplementedAllocationServiceServer) ReclaimExtensions(context.Context, *ReclaimExtensionsRequest) (*ReclaimExtensionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReclaimExtensions not implemented")
+}
+func (UnimplementedAllocationServiceServer) ListAllocations(context.Context, *ListAllocationsRequest) (*ListAllocationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAllocations not implemented")
 }
 func (UnimplementedAllocationServiceServer) mustEmbedUnimplementedAllocationServiceServer() {}
 func (UnimplementedAllocationServiceServer) testEmbeddedByValue()                           {}
@@ -276,6 +296,24 @@ func _AllocationService_ReclaimExtensions_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AllocationService_ListAllocations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAllocationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AllocationServiceServer).ListAllocations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AllocationService_ListAllocations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AllocationServiceServer).ListAllocations(ctx, req.(*ListAllocationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AllocationService_ServiceDesc is the grpc.ServiceDesc for AllocationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -302,6 +340,10 @@ var AllocationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReclaimExtensions",
 			Handler:    _AllocationService_ReclaimExtensions_Handler,
+		},
+		{
+			MethodName: "ListAllocations",
+			Handler:    _AllocationService_ListAllocations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

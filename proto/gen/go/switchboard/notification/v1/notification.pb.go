@@ -789,6 +789,107 @@ func (x *EnqueueMessagesResponse) GetEnqueuedCount() int32 {
 	return 0
 }
 
+// BatchGetToldRequest names phone users.
+type BatchGetToldRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The phone users, 1 to 1,000.
+	PhoneUsers    []string `protobuf:"bytes,2,rep,name=phone_users,json=phoneUsers,proto3" json:"phone_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetToldRequest) Reset() {
+	*x = BatchGetToldRequest{}
+	mi := &file_switchboard_notification_v1_notification_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetToldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetToldRequest) ProtoMessage() {}
+
+func (x *BatchGetToldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_notification_v1_notification_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetToldRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetToldRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_notification_v1_notification_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *BatchGetToldRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *BatchGetToldRequest) GetPhoneUsers() []string {
+	if x != nil {
+		return x.PhoneUsers
+	}
+	return nil
+}
+
+// BatchGetToldResponse names those who were told.
+type BatchGetToldResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those of the phone users whom there is a message to, in no order.
+	PhoneUsers    []string `protobuf:"bytes,1,rep,name=phone_users,json=phoneUsers,proto3" json:"phone_users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetToldResponse) Reset() {
+	*x = BatchGetToldResponse{}
+	mi := &file_switchboard_notification_v1_notification_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetToldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetToldResponse) ProtoMessage() {}
+
+func (x *BatchGetToldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_notification_v1_notification_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetToldResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetToldResponse) Descriptor() ([]byte, []int) {
+	return file_switchboard_notification_v1_notification_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchGetToldResponse) GetPhoneUsers() []string {
+	if x != nil {
+		return x.PhoneUsers
+	}
+	return nil
+}
+
 var File_switchboard_notification_v1_notification_proto protoreflect.FileDescriptor
 
 const file_switchboard_notification_v1_notification_proto_rawDesc = "" +
@@ -866,11 +967,19 @@ const file_switchboard_notification_v1_notification_proto_rawDesc = "" +
 	"\x16EnqueueMessagesRequest\x12M\n" +
 	"\bmessages\x18\x01 \x03(\v2$.switchboard.notification.v1.MessageB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\bmessages\"@\n" +
 	"\x17EnqueueMessagesResponse\x12%\n" +
-	"\x0eenqueued_count\x18\x01 \x01(\x05R\renqueuedCount2\x9c\x04\n" +
+	"\x0eenqueued_count\x18\x01 \x01(\x05R\renqueuedCount\"o\n" +
+	"\x13BatchGetToldRequest\x12!\n" +
+	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x125\n" +
+	"\vphone_users\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\"\ar\x05\x10\x01\x18\xc8\x01R\n" +
+	"phoneUsers\"7\n" +
+	"\x14BatchGetToldResponse\x12\x1f\n" +
+	"\vphone_users\x18\x01 \x03(\tR\n" +
+	"phoneUsers2\xa1\x05\n" +
 	"\x13NotificationService\x12\xc3\x01\n" +
 	"\x11ListNotifications\x125.switchboard.notification.v1.ListNotificationsRequest\x1a6.switchboard.notification.v1.ListNotificationsResponse\"?\x8a\xce\x18\x0e\x10\x01\x1a\x02\x01\x02\"\x06parent\x82\xd3\xe4\x93\x02'\x12%/v1/{parent=accounts/*}/notifications\x12\xb0\x01\n" +
 	"\x0fGetNotification\x123.switchboard.notification.v1.GetNotificationRequest\x1a).switchboard.notification.v1.Notification\"=\x8a\xce\x18\f\x10\x01\x1a\x02\x01\x02\"\x04name\x82\xd3\xe4\x93\x02'\x12%/v1/{name=accounts/*/notifications/*}\x12\x8b\x01\n" +
-	"\x0fEnqueueMessages\x123.switchboard.notification.v1.EnqueueMessagesRequest\x1a4.switchboard.notification.v1.EnqueueMessagesResponse\"\r\x8a\xce\x18\t*\alicenseBbZ`github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1;notificationv1b\x06proto3"
+	"\x0fEnqueueMessages\x123.switchboard.notification.v1.EnqueueMessagesRequest\x1a4.switchboard.notification.v1.EnqueueMessagesResponse\"\r\x8a\xce\x18\t*\alicense\x12\x82\x01\n" +
+	"\fBatchGetTold\x120.switchboard.notification.v1.BatchGetToldRequest\x1a1.switchboard.notification.v1.BatchGetToldResponse\"\r\x8a\xce\x18\t*\alicenseBbZ`github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_switchboard_notification_v1_notification_proto_rawDescOnce sync.Once
@@ -885,7 +994,7 @@ func file_switchboard_notification_v1_notification_proto_rawDescGZIP() []byte {
 }
 
 var file_switchboard_notification_v1_notification_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_switchboard_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_switchboard_notification_v1_notification_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_switchboard_notification_v1_notification_proto_goTypes = []any{
 	(Notification_Kind)(0),            // 0: switchboard.notification.v1.Notification.Kind
 	(Notification_State)(0),           // 1: switchboard.notification.v1.Notification.State
@@ -897,28 +1006,32 @@ var file_switchboard_notification_v1_notification_proto_goTypes = []any{
 	(*Message)(nil),                   // 7: switchboard.notification.v1.Message
 	(*EnqueueMessagesRequest)(nil),    // 8: switchboard.notification.v1.EnqueueMessagesRequest
 	(*EnqueueMessagesResponse)(nil),   // 9: switchboard.notification.v1.EnqueueMessagesResponse
-	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
+	(*BatchGetToldRequest)(nil),       // 10: switchboard.notification.v1.BatchGetToldRequest
+	(*BatchGetToldResponse)(nil),      // 11: switchboard.notification.v1.BatchGetToldResponse
+	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
 }
 var file_switchboard_notification_v1_notification_proto_depIdxs = []int32{
 	0,  // 0: switchboard.notification.v1.Notification.kind:type_name -> switchboard.notification.v1.Notification.Kind
 	1,  // 1: switchboard.notification.v1.Notification.state:type_name -> switchboard.notification.v1.Notification.State
-	10, // 2: switchboard.notification.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
-	10, // 3: switchboard.notification.v1.Notification.send_time:type_name -> google.protobuf.Timestamp
-	10, // 4: switchboard.notification.v1.Notification.next_attempt_time:type_name -> google.protobuf.Timestamp
+	12, // 2: switchboard.notification.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
+	12, // 3: switchboard.notification.v1.Notification.send_time:type_name -> google.protobuf.Timestamp
+	12, // 4: switchboard.notification.v1.Notification.next_attempt_time:type_name -> google.protobuf.Timestamp
 	3,  // 5: switchboard.notification.v1.Notification.delivery_attempts:type_name -> switchboard.notification.v1.DeliveryAttempt
-	10, // 6: switchboard.notification.v1.DeliveryAttempt.time:type_name -> google.protobuf.Timestamp
+	12, // 6: switchboard.notification.v1.DeliveryAttempt.time:type_name -> google.protobuf.Timestamp
 	2,  // 7: switchboard.notification.v1.ListNotificationsResponse.notifications:type_name -> switchboard.notification.v1.Notification
 	0,  // 8: switchboard.notification.v1.Message.kind:type_name -> switchboard.notification.v1.Notification.Kind
-	10, // 9: switchboard.notification.v1.Message.link_expire_time:type_name -> google.protobuf.Timestamp
+	12, // 9: switchboard.notification.v1.Message.link_expire_time:type_name -> google.protobuf.Timestamp
 	7,  // 10: switchboard.notification.v1.EnqueueMessagesRequest.messages:type_name -> switchboard.notification.v1.Message
 	4,  // 11: switchboard.notification.v1.NotificationService.ListNotifications:input_type -> switchboard.notification.v1.ListNotificationsRequest
 	6,  // 12: switchboard.notification.v1.NotificationService.GetNotification:input_type -> switchboard.notification.v1.GetNotificationRequest
 	8,  // 13: switchboard.notification.v1.NotificationService.EnqueueMessages:input_type -> switchboard.notification.v1.EnqueueMessagesRequest
-	5,  // 14: switchboard.notification.v1.NotificationService.ListNotifications:output_type -> switchboard.notification.v1.ListNotificationsResponse
-	2,  // 15: switchboard.notification.v1.NotificationService.GetNotification:output_type -> switchboard.notification.v1.Notification
-	9,  // 16: switchboard.notification.v1.NotificationService.EnqueueMessages:output_type -> switchboard.notification.v1.EnqueueMessagesResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
+	10, // 14: switchboard.notification.v1.NotificationService.BatchGetTold:input_type -> switchboard.notification.v1.BatchGetToldRequest
+	5,  // 15: switchboard.notification.v1.NotificationService.ListNotifications:output_type -> switchboard.notification.v1.ListNotificationsResponse
+	2,  // 16: switchboard.notification.v1.NotificationService.GetNotification:output_type -> switchboard.notification.v1.Notification
+	9,  // 17: switchboard.notification.v1.NotificationService.EnqueueMessages:output_type -> switchboard.notification.v1.EnqueueMessagesResponse
+	11, // 18: switchboard.notification.v1.NotificationService.BatchGetTold:output_type -> switchboard.notification.v1.BatchGetToldResponse
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -935,7 +1048,7 @@ func file_switchboard_notification_v1_notification_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_notification_v1_notification_proto_rawDesc), len(file_switchboard_notification_v1_notification_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	NotificationService_ListNotifications_FullMethodName = "/switchboard.notification.v1.NotificationService/ListNotifications"
 	NotificationService_GetNotification_FullMethodName   = "/switchboard.notification.v1.NotificationService/GetNotification"
 	NotificationService_EnqueueMessages_FullMethodName   = "/switchboard.notification.v1.NotificationService/EnqueueMessages"
+	NotificationService_BatchGetTold_FullMethodName      = "/switchboard.notification.v1.NotificationService/BatchGetTold"
 )
 
 // NotificationServiceClient is the client API for NotificationService service.
@@ -41,6 +42,8 @@ type NotificationServiceClient interface {
 	// All or nothing, and idempotent by message id: a message that is there already is not sent again.
 	// Refused with FIELD_INVALID (`messages[i]` names the offending ones).
 	EnqueueMessages(ctx context.Context, in *EnqueueMessagesRequest, opts ...grpc.CallOption) (*EnqueueMessagesResponse, error)
+	// Says which of some phone users there is any message to, sent or not. It changes nothing.
+	BatchGetTold(ctx context.Context, in *BatchGetToldRequest, opts ...grpc.CallOption) (*BatchGetToldResponse, error)
 }
 
 type notificationServiceClient struct {
@@ -81,6 +84,16 @@ func (c *notificationServiceClient) EnqueueMessages(ctx context.Context, in *Enq
 	return out, nil
 }
 
+func (c *notificationServiceClient) BatchGetTold(ctx context.Context, in *BatchGetToldRequest, opts ...grpc.CallOption) (*BatchGetToldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetToldResponse)
+	err := c.cc.Invoke(ctx, NotificationService_BatchGetTold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NotificationServiceServer is the server API for NotificationService service.
 // All implementations must embed UnimplementedNotificationServiceServer
 // for forward compatibility.
@@ -96,6 +109,8 @@ type NotificationServiceServer interface {
 	// All or nothing, and idempotent by message id: a message that is there already is not sent again.
 	// Refused with FIELD_INVALID (`messages[i]` names the offending ones).
 	EnqueueMessages(context.Context, *EnqueueMessagesRequest) (*EnqueueMessagesResponse, error)
+	// Says which of some phone users there is any message to, sent or not. It changes nothing.
+	BatchGetTold(context.Context, *BatchGetToldRequest) (*BatchGetToldResponse, error)
 	mustEmbedUnimplementedNotificationServiceServer()
 }
 
@@ -114,6 +129,9 @@ func (UnimplementedNotificationServiceServer) GetNotification(context.Context, *
 }
 func (UnimplementedNotificationServiceServer) EnqueueMessages(context.Context, *EnqueueMessagesRequest) (*EnqueueMessagesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EnqueueMessages not implemented")
+}
+func (UnimplementedNotificationServiceServer) BatchGetTold(context.Context, *BatchGetToldRequest) (*BatchGetToldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetTold not implemented")
 }
 func (UnimplementedNotificationServiceServer) mustEmbedUnimplementedNotificationServiceServer() {}
 func (UnimplementedNotificationServiceServer) testEmbeddedByValue()                             {}
@@ -190,6 +208,24 @@ func _NotificationService_EnqueueMessages_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _NotificationService_BatchGetTold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetToldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NotificationServiceServer).BatchGetTold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: NotificationService_BatchGetTold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NotificationServiceServer).BatchGetTold(ctx, req.(*BatchGetToldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // NotificationService_ServiceDesc is the grpc.ServiceDesc for NotificationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -208,6 +244,10 @@ var NotificationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EnqueueMessages",
 			Handler:    _NotificationService_EnqueueMessages_Handler,
+		},
+		{
+			MethodName: "BatchGetTold",
+			Handler:    _NotificationService_BatchGetTold_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -784,6 +784,290 @@ func (x *BatchGetAssignmentsResponse) GetAssignments() []*Assignment {
 	return nil
 }
 
+// ListOwnersRequest asks for a page of owners.
+type ListOwnersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Owners on a page, at most 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// `next_page_token` of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOwnersRequest) Reset() {
+	*x = ListOwnersRequest{}
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOwnersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOwnersRequest) ProtoMessage() {}
+
+func (x *ListOwnersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOwnersRequest.ProtoReflect.Descriptor instead.
+func (*ListOwnersRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_numbering_v1_assignment_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListOwnersRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListOwnersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListOwnersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListOwnersResponse is a page of owners.
+type ListOwnersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phone users.
+	Owners []string `protobuf:"bytes,1,rep,name=owners,proto3" json:"owners,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOwnersResponse) Reset() {
+	*x = ListOwnersResponse{}
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOwnersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOwnersResponse) ProtoMessage() {}
+
+func (x *ListOwnersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOwnersResponse.ProtoReflect.Descriptor instead.
+func (*ListOwnersResponse) Descriptor() ([]byte, []int) {
+	return file_switchboard_numbering_v1_assignment_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListOwnersResponse) GetOwners() []string {
+	if x != nil {
+		return x.Owners
+	}
+	return nil
+}
+
+func (x *ListOwnersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AuditSeatsRequest asks for a comparison.
+type AuditSeatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `accounts/{account}`.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Set the counts to what they should be. A package with more holders than seats gets as many seats.
+	Repair        bool `protobuf:"varint,2,opt,name=repair,proto3" json:"repair,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditSeatsRequest) Reset() {
+	*x = AuditSeatsRequest{}
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditSeatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditSeatsRequest) ProtoMessage() {}
+
+func (x *AuditSeatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditSeatsRequest.ProtoReflect.Descriptor instead.
+func (*AuditSeatsRequest) Descriptor() ([]byte, []int) {
+	return file_switchboard_numbering_v1_assignment_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AuditSeatsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *AuditSeatsRequest) GetRepair() bool {
+	if x != nil {
+		return x.Repair
+	}
+	return false
+}
+
+// AuditSeatsResponse names the packages whose count was wrong.
+type AuditSeatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By package id.
+	Discrepancies []*AuditSeatsResponse_Discrepancy `protobuf:"bytes,1,rep,name=discrepancies,proto3" json:"discrepancies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditSeatsResponse) Reset() {
+	*x = AuditSeatsResponse{}
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditSeatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditSeatsResponse) ProtoMessage() {}
+
+func (x *AuditSeatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditSeatsResponse.ProtoReflect.Descriptor instead.
+func (*AuditSeatsResponse) Descriptor() ([]byte, []int) {
+	return file_switchboard_numbering_v1_assignment_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *AuditSeatsResponse) GetDiscrepancies() []*AuditSeatsResponse_Discrepancy {
+	if x != nil {
+		return x.Discrepancies
+	}
+	return nil
+}
+
+// A count that was wrong.
+type AuditSeatsResponse_Discrepancy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The package.
+	Package string `protobuf:"bytes,1,opt,name=package,proto3" json:"package,omitempty"`
+	// What the count says.
+	Assigned int64 `protobuf:"varint,2,opt,name=assigned,proto3" json:"assigned,omitempty"`
+	// How many hold it.
+	Holders       int64 `protobuf:"varint,3,opt,name=holders,proto3" json:"holders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditSeatsResponse_Discrepancy) Reset() {
+	*x = AuditSeatsResponse_Discrepancy{}
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditSeatsResponse_Discrepancy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditSeatsResponse_Discrepancy) ProtoMessage() {}
+
+func (x *AuditSeatsResponse_Discrepancy) ProtoReflect() protoreflect.Message {
+	mi := &file_switchboard_numbering_v1_assignment_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditSeatsResponse_Discrepancy.ProtoReflect.Descriptor instead.
+func (*AuditSeatsResponse_Discrepancy) Descriptor() ([]byte, []int) {
+	return file_switchboard_numbering_v1_assignment_proto_rawDescGZIP(), []int{16, 0}
+}
+
+func (x *AuditSeatsResponse_Discrepancy) GetPackage() string {
+	if x != nil {
+		return x.Package
+	}
+	return ""
+}
+
+func (x *AuditSeatsResponse_Discrepancy) GetAssigned() int64 {
+	if x != nil {
+		return x.Assigned
+	}
+	return 0
+}
+
+func (x *AuditSeatsResponse_Discrepancy) GetHolders() int64 {
+	if x != nil {
+		return x.Holders
+	}
+	return 0
+}
+
 var File_switchboard_numbering_v1_assignment_proto protoreflect.FileDescriptor
 
 const file_switchboard_numbering_v1_assignment_proto_rawDesc = "" +
@@ -848,14 +1132,35 @@ const file_switchboard_numbering_v1_assignment_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x12,\n" +
 	"\x06owners\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\"\ar\x05\x10\x01\x18\xc8\x01R\x06owners\"e\n" +
 	"\x1bBatchGetAssignmentsResponse\x12F\n" +
-	"\vassignments\x18\x01 \x03(\v2$.switchboard.numbering.v1.AssignmentR\vassignments2\xd4\x06\n" +
+	"\vassignments\x18\x01 \x03(\v2$.switchboard.numbering.v1.AssignmentR\vassignments\"\x85\x01\n" +
+	"\x11ListOwnersRequest\x12!\n" +
+	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"T\n" +
+	"\x12ListOwnersResponse\x12\x16\n" +
+	"\x06owners\x18\x01 \x03(\tR\x06owners\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"N\n" +
+	"\x11AuditSeatsRequest\x12!\n" +
+	"\x06parent\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x06parent\x12\x16\n" +
+	"\x06repair\x18\x02 \x01(\bR\x06repair\"\xd3\x01\n" +
+	"\x12AuditSeatsResponse\x12^\n" +
+	"\rdiscrepancies\x18\x01 \x03(\v28.switchboard.numbering.v1.AuditSeatsResponse.DiscrepancyR\rdiscrepancies\x1a]\n" +
+	"\vDiscrepancy\x12\x18\n" +
+	"\apackage\x18\x01 \x01(\tR\apackage\x12\x1a\n" +
+	"\bassigned\x18\x02 \x01(\x03R\bassigned\x12\x18\n" +
+	"\aholders\x18\x03 \x01(\x03R\aholders2\xc4\b\n" +
 	"\x11AssignmentService\x12\x82\x01\n" +
 	"\x0eAssignPackages\x12/.switchboard.numbering.v1.AssignPackagesRequest\x1a0.switchboard.numbering.v1.AssignPackagesResponse\"\r\x8a\xce\x18\t*\alicense\x12\x7f\n" +
 	"\rAssignNumbers\x12..switchboard.numbering.v1.AssignNumbersRequest\x1a/.switchboard.numbering.v1.AssignNumbersResponse\"\r\x8a\xce\x18\t*\alicense\x12\x85\x01\n" +
 	"\x0fUnassignNumbers\x120.switchboard.numbering.v1.UnassignNumbersRequest\x1a1.switchboard.numbering.v1.UnassignNumbersResponse\"\r\x8a\xce\x18\t*\alicense\x12\x8b\x01\n" +
 	"\x11RemoveAssignments\x122.switchboard.numbering.v1.RemoveAssignmentsRequest\x1a3.switchboard.numbering.v1.RemoveAssignmentsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x8e\x01\n" +
 	"\x12RestoreAssignments\x123.switchboard.numbering.v1.RestoreAssignmentsRequest\x1a4.switchboard.numbering.v1.RestoreAssignmentsResponse\"\r\x8a\xce\x18\t*\alicense\x12\x91\x01\n" +
-	"\x13BatchGetAssignments\x124.switchboard.numbering.v1.BatchGetAssignmentsRequest\x1a5.switchboard.numbering.v1.BatchGetAssignmentsResponse\"\r\x8a\xce\x18\t*\alicenseB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1;numberingv1b\x06proto3"
+	"\x13BatchGetAssignments\x124.switchboard.numbering.v1.BatchGetAssignmentsRequest\x1a5.switchboard.numbering.v1.BatchGetAssignmentsResponse\"\r\x8a\xce\x18\t*\alicense\x12v\n" +
+	"\n" +
+	"ListOwners\x12+.switchboard.numbering.v1.ListOwnersRequest\x1a,.switchboard.numbering.v1.ListOwnersResponse\"\r\x8a\xce\x18\t*\alicense\x12v\n" +
+	"\n" +
+	"AuditSeats\x12+.switchboard.numbering.v1.AuditSeatsRequest\x1a,.switchboard.numbering.v1.AuditSeatsResponse\"\r\x8a\xce\x18\t*\alicenseB\\ZZgithub.com/switchboard-phone/switchboard/proto/gen/go/switchboard/numbering/v1;numberingv1b\x06proto3"
 
 var (
 	file_switchboard_numbering_v1_assignment_proto_rawDescOnce sync.Once
@@ -869,54 +1174,64 @@ func file_switchboard_numbering_v1_assignment_proto_rawDescGZIP() []byte {
 	return file_switchboard_numbering_v1_assignment_proto_rawDescData
 }
 
-var file_switchboard_numbering_v1_assignment_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_switchboard_numbering_v1_assignment_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_switchboard_numbering_v1_assignment_proto_goTypes = []any{
-	(*Assignment)(nil),                  // 0: switchboard.numbering.v1.Assignment
-	(*AssignPackagesRequest)(nil),       // 1: switchboard.numbering.v1.AssignPackagesRequest
-	(*AssignPackagesResponse)(nil),      // 2: switchboard.numbering.v1.AssignPackagesResponse
-	(*AssignNumbersRequest)(nil),        // 3: switchboard.numbering.v1.AssignNumbersRequest
-	(*AssignNumbersResponse)(nil),       // 4: switchboard.numbering.v1.AssignNumbersResponse
-	(*UnassignNumbersRequest)(nil),      // 5: switchboard.numbering.v1.UnassignNumbersRequest
-	(*UnassignNumbersResponse)(nil),     // 6: switchboard.numbering.v1.UnassignNumbersResponse
-	(*RemoveAssignmentsRequest)(nil),    // 7: switchboard.numbering.v1.RemoveAssignmentsRequest
-	(*RemoveAssignmentsResponse)(nil),   // 8: switchboard.numbering.v1.RemoveAssignmentsResponse
-	(*RestoreAssignmentsRequest)(nil),   // 9: switchboard.numbering.v1.RestoreAssignmentsRequest
-	(*RestoreAssignmentsResponse)(nil),  // 10: switchboard.numbering.v1.RestoreAssignmentsResponse
-	(*BatchGetAssignmentsRequest)(nil),  // 11: switchboard.numbering.v1.BatchGetAssignmentsRequest
-	(*BatchGetAssignmentsResponse)(nil), // 12: switchboard.numbering.v1.BatchGetAssignmentsResponse
-	(Package_State)(0),                  // 13: switchboard.numbering.v1.Package.State
-	(*durationpb.Duration)(nil),         // 14: google.protobuf.Duration
+	(*Assignment)(nil),                     // 0: switchboard.numbering.v1.Assignment
+	(*AssignPackagesRequest)(nil),          // 1: switchboard.numbering.v1.AssignPackagesRequest
+	(*AssignPackagesResponse)(nil),         // 2: switchboard.numbering.v1.AssignPackagesResponse
+	(*AssignNumbersRequest)(nil),           // 3: switchboard.numbering.v1.AssignNumbersRequest
+	(*AssignNumbersResponse)(nil),          // 4: switchboard.numbering.v1.AssignNumbersResponse
+	(*UnassignNumbersRequest)(nil),         // 5: switchboard.numbering.v1.UnassignNumbersRequest
+	(*UnassignNumbersResponse)(nil),        // 6: switchboard.numbering.v1.UnassignNumbersResponse
+	(*RemoveAssignmentsRequest)(nil),       // 7: switchboard.numbering.v1.RemoveAssignmentsRequest
+	(*RemoveAssignmentsResponse)(nil),      // 8: switchboard.numbering.v1.RemoveAssignmentsResponse
+	(*RestoreAssignmentsRequest)(nil),      // 9: switchboard.numbering.v1.RestoreAssignmentsRequest
+	(*RestoreAssignmentsResponse)(nil),     // 10: switchboard.numbering.v1.RestoreAssignmentsResponse
+	(*BatchGetAssignmentsRequest)(nil),     // 11: switchboard.numbering.v1.BatchGetAssignmentsRequest
+	(*BatchGetAssignmentsResponse)(nil),    // 12: switchboard.numbering.v1.BatchGetAssignmentsResponse
+	(*ListOwnersRequest)(nil),              // 13: switchboard.numbering.v1.ListOwnersRequest
+	(*ListOwnersResponse)(nil),             // 14: switchboard.numbering.v1.ListOwnersResponse
+	(*AuditSeatsRequest)(nil),              // 15: switchboard.numbering.v1.AuditSeatsRequest
+	(*AuditSeatsResponse)(nil),             // 16: switchboard.numbering.v1.AuditSeatsResponse
+	(*AuditSeatsResponse_Discrepancy)(nil), // 17: switchboard.numbering.v1.AuditSeatsResponse.Discrepancy
+	(Package_State)(0),                     // 18: switchboard.numbering.v1.Package.State
+	(*durationpb.Duration)(nil),            // 19: google.protobuf.Duration
 }
 var file_switchboard_numbering_v1_assignment_proto_depIdxs = []int32{
-	13, // 0: switchboard.numbering.v1.Assignment.package_state:type_name -> switchboard.numbering.v1.Package.State
+	18, // 0: switchboard.numbering.v1.Assignment.package_state:type_name -> switchboard.numbering.v1.Package.State
 	0,  // 1: switchboard.numbering.v1.AssignPackagesRequest.assignments:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 2: switchboard.numbering.v1.AssignPackagesResponse.assignments:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 3: switchboard.numbering.v1.AssignNumbersResponse.assignment:type_name -> switchboard.numbering.v1.Assignment
-	14, // 4: switchboard.numbering.v1.UnassignNumbersRequest.quarantine:type_name -> google.protobuf.Duration
+	19, // 4: switchboard.numbering.v1.UnassignNumbersRequest.quarantine:type_name -> google.protobuf.Duration
 	0,  // 5: switchboard.numbering.v1.UnassignNumbersResponse.assignment:type_name -> switchboard.numbering.v1.Assignment
-	14, // 6: switchboard.numbering.v1.RemoveAssignmentsRequest.quarantine:type_name -> google.protobuf.Duration
+	19, // 6: switchboard.numbering.v1.RemoveAssignmentsRequest.quarantine:type_name -> google.protobuf.Duration
 	0,  // 7: switchboard.numbering.v1.RemoveAssignmentsResponse.removed:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 8: switchboard.numbering.v1.RestoreAssignmentsRequest.wanted:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 9: switchboard.numbering.v1.RestoreAssignmentsResponse.restored:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 10: switchboard.numbering.v1.RestoreAssignmentsResponse.missing:type_name -> switchboard.numbering.v1.Assignment
 	0,  // 11: switchboard.numbering.v1.BatchGetAssignmentsResponse.assignments:type_name -> switchboard.numbering.v1.Assignment
-	1,  // 12: switchboard.numbering.v1.AssignmentService.AssignPackages:input_type -> switchboard.numbering.v1.AssignPackagesRequest
-	3,  // 13: switchboard.numbering.v1.AssignmentService.AssignNumbers:input_type -> switchboard.numbering.v1.AssignNumbersRequest
-	5,  // 14: switchboard.numbering.v1.AssignmentService.UnassignNumbers:input_type -> switchboard.numbering.v1.UnassignNumbersRequest
-	7,  // 15: switchboard.numbering.v1.AssignmentService.RemoveAssignments:input_type -> switchboard.numbering.v1.RemoveAssignmentsRequest
-	9,  // 16: switchboard.numbering.v1.AssignmentService.RestoreAssignments:input_type -> switchboard.numbering.v1.RestoreAssignmentsRequest
-	11, // 17: switchboard.numbering.v1.AssignmentService.BatchGetAssignments:input_type -> switchboard.numbering.v1.BatchGetAssignmentsRequest
-	2,  // 18: switchboard.numbering.v1.AssignmentService.AssignPackages:output_type -> switchboard.numbering.v1.AssignPackagesResponse
-	4,  // 19: switchboard.numbering.v1.AssignmentService.AssignNumbers:output_type -> switchboard.numbering.v1.AssignNumbersResponse
-	6,  // 20: switchboard.numbering.v1.AssignmentService.UnassignNumbers:output_type -> switchboard.numbering.v1.UnassignNumbersResponse
-	8,  // 21: switchboard.numbering.v1.AssignmentService.RemoveAssignments:output_type -> switchboard.numbering.v1.RemoveAssignmentsResponse
-	10, // 22: switchboard.numbering.v1.AssignmentService.RestoreAssignments:output_type -> switchboard.numbering.v1.RestoreAssignmentsResponse
-	12, // 23: switchboard.numbering.v1.AssignmentService.BatchGetAssignments:output_type -> switchboard.numbering.v1.BatchGetAssignmentsResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	17, // 12: switchboard.numbering.v1.AuditSeatsResponse.discrepancies:type_name -> switchboard.numbering.v1.AuditSeatsResponse.Discrepancy
+	1,  // 13: switchboard.numbering.v1.AssignmentService.AssignPackages:input_type -> switchboard.numbering.v1.AssignPackagesRequest
+	3,  // 14: switchboard.numbering.v1.AssignmentService.AssignNumbers:input_type -> switchboard.numbering.v1.AssignNumbersRequest
+	5,  // 15: switchboard.numbering.v1.AssignmentService.UnassignNumbers:input_type -> switchboard.numbering.v1.UnassignNumbersRequest
+	7,  // 16: switchboard.numbering.v1.AssignmentService.RemoveAssignments:input_type -> switchboard.numbering.v1.RemoveAssignmentsRequest
+	9,  // 17: switchboard.numbering.v1.AssignmentService.RestoreAssignments:input_type -> switchboard.numbering.v1.RestoreAssignmentsRequest
+	11, // 18: switchboard.numbering.v1.AssignmentService.BatchGetAssignments:input_type -> switchboard.numbering.v1.BatchGetAssignmentsRequest
+	13, // 19: switchboard.numbering.v1.AssignmentService.ListOwners:input_type -> switchboard.numbering.v1.ListOwnersRequest
+	15, // 20: switchboard.numbering.v1.AssignmentService.AuditSeats:input_type -> switchboard.numbering.v1.AuditSeatsRequest
+	2,  // 21: switchboard.numbering.v1.AssignmentService.AssignPackages:output_type -> switchboard.numbering.v1.AssignPackagesResponse
+	4,  // 22: switchboard.numbering.v1.AssignmentService.AssignNumbers:output_type -> switchboard.numbering.v1.AssignNumbersResponse
+	6,  // 23: switchboard.numbering.v1.AssignmentService.UnassignNumbers:output_type -> switchboard.numbering.v1.UnassignNumbersResponse
+	8,  // 24: switchboard.numbering.v1.AssignmentService.RemoveAssignments:output_type -> switchboard.numbering.v1.RemoveAssignmentsResponse
+	10, // 25: switchboard.numbering.v1.AssignmentService.RestoreAssignments:output_type -> switchboard.numbering.v1.RestoreAssignmentsResponse
+	12, // 26: switchboard.numbering.v1.AssignmentService.BatchGetAssignments:output_type -> switchboard.numbering.v1.BatchGetAssignmentsResponse
+	14, // 27: switchboard.numbering.v1.AssignmentService.ListOwners:output_type -> switchboard.numbering.v1.ListOwnersResponse
+	16, // 28: switchboard.numbering.v1.AssignmentService.AuditSeats:output_type -> switchboard.numbering.v1.AuditSeatsResponse
+	21, // [21:29] is the sub-list for method output_type
+	13, // [13:21] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_numbering_v1_assignment_proto_init() }
@@ -932,7 +1247,7 @@ func file_switchboard_numbering_v1_assignment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_numbering_v1_assignment_proto_rawDesc), len(file_switchboard_numbering_v1_assignment_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,8 @@ const (
 	AssignmentService_RemoveAssignments_FullMethodName   = "/switchboard.numbering.v1.AssignmentService/RemoveAssignments"
 	AssignmentService_RestoreAssignments_FullMethodName  = "/switchboard.numbering.v1.AssignmentService/RestoreAssignments"
 	AssignmentService_BatchGetAssignments_FullMethodName = "/switchboard.numbering.v1.AssignmentService/BatchGetAssignments"
+	AssignmentService_ListOwners_FullMethodName          = "/switchboard.numbering.v1.AssignmentService/ListOwners"
+	AssignmentService_AuditSeats_FullMethodName          = "/switchboard.numbering.v1.AssignmentService/AuditSeats"
 )
 
 // AssignmentServiceClient is the client API for AssignmentService service.
@@ -57,6 +59,11 @@ type AssignmentServiceClient interface {
 	RestoreAssignments(ctx context.Context, in *RestoreAssignmentsRequest, opts ...grpc.CallOption) (*RestoreAssignmentsResponse, error)
 	// Reads what owners hold, in the order asked, up to 1,000 at once.
 	BatchGetAssignments(ctx context.Context, in *BatchGetAssignmentsRequest, opts ...grpc.CallOption) (*BatchGetAssignmentsResponse, error)
+	// Lists those who hold a package or a direct number, in the order of their ids. Refused with PAGE_TOKEN_INVALID.
+	ListOwners(ctx context.Context, in *ListOwnersRequest, opts ...grpc.CallOption) (*ListOwnersResponse, error)
+	// Compares the count of assigned seats of each package with those who hold it, and counts anew where that is asked for. At most 100
+	// packages are answered. Repeating it is safe.
+	AuditSeats(ctx context.Context, in *AuditSeatsRequest, opts ...grpc.CallOption) (*AuditSeatsResponse, error)
 }
 
 type assignmentServiceClient struct {
@@ -127,6 +134,26 @@ func (c *assignmentServiceClient) BatchGetAssignments(ctx context.Context, in *B
 	return out, nil
 }
 
+func (c *assignmentServiceClient) ListOwners(ctx context.Context, in *ListOwnersRequest, opts ...grpc.CallOption) (*ListOwnersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOwnersResponse)
+	err := c.cc.Invoke(ctx, AssignmentService_ListOwners_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *assignmentServiceClient) AuditSeats(ctx context.Context, in *AuditSeatsRequest, opts ...grpc.CallOption) (*AuditSeatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuditSeatsResponse)
+	err := c.cc.Invoke(ctx, AssignmentService_AuditSeats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AssignmentServiceServer is the server API for AssignmentService service.
 // All implementations must embed UnimplementedAssignmentServiceServer
 // for forward compatibility.
@@ -157,6 +184,11 @@ type AssignmentServiceServer interface {
 	RestoreAssignments(context.Context, *RestoreAssignmentsRequest) (*RestoreAssignmentsResponse, error)
 	// Reads what owners hold, in the order asked, up to 1,000 at once.
 	BatchGetAssignments(context.Context, *BatchGetAssignmentsRequest) (*BatchGetAssignmentsResponse, error)
+	// Lists those who hold a package or a direct number, in the order of their ids. Refused with PAGE_TOKEN_INVALID.
+	ListOwners(context.Context, *ListOwnersRequest) (*ListOwnersResponse, error)
+	// Compares the count of assigned seats of each package with those who hold it, and counts anew where that is asked for. At most 100
+	// packages are answered. Repeating it is safe.
+	AuditSeats(context.Context, *AuditSeatsRequest) (*AuditSeatsResponse, error)
 	mustEmbedUnimplementedAssignmentServiceServer()
 }
 
@@ -184,6 +216,12 @@ func (UnimplementedAssignmentServiceServer) RestoreAssignments(context.Context, 
 }
 func (UnimplementedAssignmentServiceServer) BatchGetAssignments(context.Context, *BatchGetAssignmentsRequest) (*BatchGetAssignmentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetAssignments not implemented")
+}
+func (UnimplementedAssignmentServiceServer) ListOwners(context.Context, *ListOwnersRequest) (*ListOwnersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOwners not implemented")
+}
+func (UnimplementedAssignmentServiceServer) AuditSeats(context.Context, *AuditSeatsRequest) (*AuditSeatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AuditSeats not implemented")
 }
 func (UnimplementedAssignmentServiceServer) mustEmbedUnimplementedAssignmentServiceServer() {}
 func (UnimplementedAssignmentServiceServer) testEmbeddedByValue()                           {}
@@ -314,6 +352,42 @@ func _AssignmentService_BatchGetAssignments_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AssignmentService_ListOwners_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOwnersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssignmentServiceServer).ListOwners(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssignmentService_ListOwners_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssignmentServiceServer).ListOwners(ctx, req.(*ListOwnersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AssignmentService_AuditSeats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuditSeatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AssignmentServiceServer).AuditSeats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AssignmentService_AuditSeats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AssignmentServiceServer).AuditSeats(ctx, req.(*AuditSeatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AssignmentService_ServiceDesc is the grpc.ServiceDesc for AssignmentService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -344,6 +418,14 @@ var AssignmentService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetAssignments",
 			Handler:    _AssignmentService_BatchGetAssignments_Handler,
+		},
+		{
+			MethodName: "ListOwners",
+			Handler:    _AssignmentService_ListOwners_Handler,
+		},
+		{
+			MethodName: "AuditSeats",
+			Handler:    _AssignmentService_AuditSeats_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
