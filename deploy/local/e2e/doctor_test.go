@@ -131,7 +131,7 @@ func TestDoctorHasNothingToSayOfABusyStack(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *stack.Stack) {
 		tn := newTenant(t, s, 2000)
 		l := startLoad(t, tn, []string{s.Info().Gateway}, 2000)
-		for seen := 0; seen < 3; seen++ {
+		for range 3 {
 			require.Empty(t, tn.doctor(false))
 		}
 		require.Positive(t, l.seen.answered())

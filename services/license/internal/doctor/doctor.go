@@ -39,15 +39,15 @@ type Mender interface {
 	Mend(ctx context.Context, c provisioning.Caller, account, id uuid.UUID) (*licensev1.PhoneUser, error)
 }
 
-// Releaser takes extensions back, and Remover packages and numbers; see provisioning.Extensions and provisioning.Numbering.
-type (
-	Releaser interface {
-		Release(ctx context.Context, account uuid.UUID, owners []uuid.UUID, quarantine time.Duration) error
-	}
-	Remover interface {
-		Remove(ctx context.Context, account uuid.UUID, owners []uuid.UUID, quarantine time.Duration) error
-	}
-)
+// Releaser takes extensions back; see provisioning.Extensions.
+type Releaser interface {
+	Release(ctx context.Context, account uuid.UUID, owners []uuid.UUID, quarantine time.Duration) error
+}
+
+// Remover takes packages and numbers back; see provisioning.Numbering.
+type Remover interface {
+	Remove(ctx context.Context, account uuid.UUID, owners []uuid.UUID, quarantine time.Duration) error
+}
 
 // Doctor checks accounts. It is safe for concurrent use.
 type Doctor struct {

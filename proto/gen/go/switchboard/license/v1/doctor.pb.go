@@ -278,7 +278,8 @@ func (x *CheckAccountRequest) GetGrace() *durationpb.Duration {
 // Finding is something that is wrong.
 type Finding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Kind  Finding_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=switchboard.license.v1.Finding_Kind" json:"kind,omitempty"`
+	// What is wrong.
+	Kind Finding_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=switchboard.license.v1.Finding_Kind" json:"kind,omitempty"`
 	// Name of what is wrong.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
 	// What was found, in words: what is on record, and what there is instead.
