@@ -107,6 +107,15 @@ up: local-build database portal-if-node ## run everything until Ctrl-C (ADDR, DA
 cluster: local-build database ## run everything as processes of their own until Ctrl-C (ADDR, READY_FILE); see deploy/operations.md
 	@exec $(LOCAL) cluster --addr "$(ADDR)" --data "$(or $(CLUSTER_DATA),.switchboard-cluster)" --ready-file "$(READY_FILE)"
 
+DIR ?= backup
+
+.PHONY: backup restore
+backup: local-build ## write the databases of a stack that is stopped into a folder (DATA, DIR)
+	@exec $(LOCAL) backup --data "$(DATA)" --dir "$(DIR)"
+
+restore: local-build ## read them back into a data folder without any (DATA, DIR)
+	@exec $(LOCAL) restore --data "$(DATA)" --dir "$(DIR)"
+
 DURATION ?= 10m
 
 .PHONY: chaos
@@ -134,6 +143,15 @@ fuzz: database ## run each fuzz target in turn for FUZZTIME (30s); TARGET=FuzzNa
 	  echo "$$(dirname "$$file") $$name"; \
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
 	done
+
+DIR ?= backup
+
+.PHONY: backup restore
+backup: local-build ## write the databases of a stack that is stopped into a folder (DATA, DIR)
+	@exec $(LOCAL) backup --data "$(DATA)" --dir "$(DIR)"
+
+restore: local-build ## read them back into a data folder without any (DATA, DIR)
+	@exec $(LOCAL) restore --data "$(DATA)" --dir "$(DIR)"
 
 DURATION ?= 10m
 

@@ -29,7 +29,7 @@ func (s *allocations) ListAllocations(ctx context.Context, req *extensionv1.List
 	if page.After != nil {
 		after = *page.After
 	}
-	rows, err := s.Store.ListOwned(ctx, account, after, page.Limit())
+	rows, err := s.Store.ListByOwner(ctx, account, after, page.Limit())
 	if err != nil {
 		return nil, err
 	}

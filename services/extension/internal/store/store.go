@@ -188,9 +188,9 @@ type Reader interface {
 	Lookup(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) ([]Extension, error)
 	// ByOwner returns the extensions of the owners, in no order.
 	ByOwner(ctx context.Context, account uuid.UUID, owners []uuid.UUID) ([]Extension, error)
-	// ListOwned returns up to limit extensions that have an owner, in the order of the owners' ids, behind the owner after; uuid.Nil for
+	// ListByOwner returns up to limit extensions that have an owner, in the order of the owners' ids, behind the owner after; uuid.Nil for
 	// the first.
-	ListOwned(ctx context.Context, account, after uuid.UUID, limit int) ([]Extension, error)
+	ListByOwner(ctx context.Context, account, after uuid.UUID, limit int) ([]Extension, error)
 	// ListExtensions returns a page of the live rows, lowest first.
 	ListExtensions(ctx context.Context, account uuid.UUID, page List, now time.Time) ([]Extension, error)
 	// Used returns the live rows of the spans, each span's ascending.

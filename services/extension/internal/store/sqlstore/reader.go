@@ -26,9 +26,9 @@ func (s *Store) ByOwner(ctx context.Context, account uuid.UUID, owners []uuid.UU
 		WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, owners)
 }
 
-// ListOwned implements store.Reader.
-func (s *Store) ListOwned(ctx context.Context, account, after uuid.UUID, limit int) ([]store.Extension, error) {
-	return read(ctx, s.db, "extension.ListOwned", scanExtension, `SELECT `+columns+` FROM extensions
+// ListByOwner implements store.Reader.
+func (s *Store) ListByOwner(ctx context.Context, account, after uuid.UUID, limit int) ([]store.Extension, error) {
+	return read(ctx, s.db, "extension.ListByOwner", scanExtension, `SELECT `+columns+` FROM extensions
 		WHERE account_id = $1 AND owner_id > $2 ORDER BY owner_id LIMIT $3`, account, after, limit)
 }
 
