@@ -162,7 +162,7 @@ bench-extension: database ## measure giving out extensions beside other strategi
 
 .PHONY: check-linearizable
 check-linearizable: database ## replicas of the allocator are killed, paused and cut off while porcupine watches (DURATION=10m)
-	go test -count=1 -v -run 'Checker|Linearizable' -timeout 24h ./services/extension/internal/lincheck -args -duration $(DURATION)
+	go test -count=1 -v -timeout 24h ./services/extension/internal/lincheck -args -duration $(DURATION) -outage 1m
 
 .PHONY: local-build
 local-build:

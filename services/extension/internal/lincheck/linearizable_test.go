@@ -71,6 +71,7 @@ func TestLinearizable(t *testing.T) {
 
 type world struct {
 	*testing.T
+	etcd     string
 	store    store.Store
 	replicas []*replica
 	start    time.Time
@@ -79,16 +80,16 @@ type world struct {
 	kills, pauses, etcdCuts, databaseCuts    int
 }
 
-func newWorld(t *testing.T, e testkit.Engine) *world {
+func newWorld(t *testing.T, e testkit.Engine, env ...string) *world {
 	t.Helper()
 	etcd, err := localetcd.Start(t.Context(), localetcd.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, etcd.Stop()) })
 	dbURL := e.NewURL(t, extension.Migrations)
-	w := &world{T: t, store: sqlstore.New(e.Open(t, dbURL)), start: time.Now()}
+	w := &world{T: t, etcd: etcd.Endpoint, store: sqlstore.New(e.Open(t, dbURL)), start: time.Now()}
 	issuer, peers := issuertest.New(t), peertest.New(t)
 	for range 3 {
-		w.replicas = append(w.replicas, newReplica(t, dbURL, etcd.Endpoint, issuer, peers))
+		w.replicas = append(w.replicas, newReplica(t, dbURL, etcd.Endpoint, issuer, peers, env...))
 	}
 	for _, r := range w.replicas {
 		r.conn.Connect()

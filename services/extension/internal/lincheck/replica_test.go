@@ -28,6 +28,9 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
+// honestEnv makes a replica report its writes as they were.
+const honestEnv = "LINCHECK_HONEST"
+
 // replicaEnv makes this test binary a replica with the configuration that it holds.
 const replicaEnv = "LINCHECK_REPLICA"
 
@@ -53,10 +56,11 @@ func serve(raw string) error {
 	script := &faults.Script{}
 	for _, op := range []string{"extension.Allocate", "extension.AllocateChecked", "extension.Swap", "extension.Release"} {
 		script.DoAfter(op, faults.Every, func(_ context.Context, err error) error {
-			switch rand.IntN(60) {
-			case 0:
+			switch n := rand.IntN(60); {
+			case os.Getenv(honestEnv) != "":
+			case n == 0:
 				return errors.Join(err, errLost)
-			case 1:
+			case n == 1:
 				return &crdb.AmbiguousError{Op: op, Err: errors.Join(err, errLost)}
 			}
 			return err
@@ -76,18 +80,19 @@ const sessionTTL = time.Second
 type replica struct {
 	testing.TB
 	cfg      string
+	env      []string
 	db, etcd *proxy
 	conn     *grpc.ClientConn
 	cmd      *exec.Cmd
 }
 
-func newReplica(tb testing.TB, databaseURL, etcd string, issuer *issuertest.Issuer, peers *peertest.Peers) *replica {
+func newReplica(tb testing.TB, databaseURL, etcd string, issuer *issuertest.Issuer, peers *peertest.Peers, env ...string) *replica {
 	tb.Helper()
 	u, err := url.Parse(databaseURL)
 	require.NoError(tb, err)
 	e, err := url.Parse(etcd)
 	require.NoError(tb, err)
-	r := &replica{TB: tb, db: newProxy(tb, u.Host), etcd: newProxy(tb, e.Host)}
+	r := &replica{TB: tb, env: env, db: newProxy(tb, u.Host), etcd: newProxy(tb, e.Host)}
 	u.Host, e.Host = r.db.Addr().String(), r.etcd.Addr().String()
 	cfg := extension.DefaultConfig()
 	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = freeAddr(tb), "127.0.0.1:0", 0
@@ -123,7 +128,7 @@ func freeAddr(tb testing.TB) string {
 func (r *replica) start() {
 	r.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$") // this very binary
-	cmd.Env = append(os.Environ(), replicaEnv+"="+r.cfg)
+	cmd.Env = append(append(os.Environ(), r.env...), replicaEnv+"="+r.cfg)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(r, cmd.Start())
