@@ -101,7 +101,7 @@ function Form({ account }: { account: Account }) {
         />
         <div className="field-pair">
           <TextField
-            label="Days to keep freed extensions back"
+            label="Days to hold freed extensions"
             hint="0 to 365; 0 means free at once."
             inputMode="numeric"
             value={extensionDays}
@@ -109,7 +109,7 @@ function Form({ account }: { account: Account }) {
             isRequired
           />
           <TextField
-            label="Days to keep freed numbers back"
+            label="Days to hold freed numbers"
             hint="0 to 365; 0 means free at once."
             inputMode="numeric"
             value={numberDays}

@@ -73,8 +73,6 @@ function actorName(actor: string): string {
 const fieldNames: Record<string, string> = {
   extensionNumber: "extension",
   phoneNumbers: "numbers",
-  package: "package",
-  site: "site",
 };
 
 /** The fields that people look for, before and after. */
@@ -82,16 +80,12 @@ function details(row: LogEntry): string {
   const before = (row.before ?? {}) as Record<string, unknown>;
   const after = (row.after ?? {}) as Record<string, unknown>;
   return Object.entries(fieldNames)
-    .map(([field, name]) => [name, show(field, before[field]), show(field, after[field])] as const)
+    .map(([field, name]) => [name, show(before[field]), show(after[field])] as const)
     .filter(([, old, now]) => old !== now)
     .map(([name, old, now]) => (old && now ? `${name} ${old} → ${now}` : now ? `${name} ${now}` : `${name} ${old} given up`))
     .join(", ");
 }
 
-function show(field: string, value: unknown): string {
-  if (Array.isArray(value)) {
-    return value.join(" ");
-  }
-  // Names of packages and sites are ids; that they changed is enough here.
-  return typeof value === "string" ? (field === "package" || field === "site" ? value && "set" : value) : "";
+function show(value: unknown): string {
+  return Array.isArray(value) ? value.join(" ") : typeof value === "string" ? value : "";
 }

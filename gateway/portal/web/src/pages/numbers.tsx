@@ -23,7 +23,6 @@ const columns: Column<PhoneNumber>[] = [
   {
     id: "state",
     header: "State",
-    className: "left",
     cell: (row) =>
       row.state === "ASSIGNED" ? (
         <Link to={`/phone-system/users/${idOf(row.assignee)}`}>assigned</Link>

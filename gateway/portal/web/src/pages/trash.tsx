@@ -30,22 +30,25 @@ export default function Trash() {
       cell: (row) => (
         <div className="two-lines">
           <Link to={`/phone-system/users/${idOf(row.name)}`}>{row.displayName}</Link>
-          <span className="muted">{row.email}</span>
+          <span className="muted wide">{row.email}</span>
+          <span className="muted narrow-only">
+            <span className="number">{row.extensionNumber}</span>, {daysLeft(row.purgeTime)}
+          </span>
         </div>
       ),
     },
     { id: "extension", header: "Extension kept", className: "number wide", cell: (row) => row.extensionNumber },
-    { id: "since", header: "In the trash since", className: "wide", cell: (row) => formatTime(row.deleteTime) },
+    { id: "since", header: "In the trash since", className: "time wide", cell: (row) => formatTime(row.deleteTime) },
     {
       id: "left",
       header: "Time left",
-      className: "left",
+      className: "left wide",
       cell: (row) => <span className="badge warn">{daysLeft(row.purgeTime)}</span>,
     },
     {
       id: "actions",
       header: <span className="hidden">Actions</span>,
-      className: "actions",
+      className: "actions text",
       cell: (row) =>
         mayChange && (
           <Button

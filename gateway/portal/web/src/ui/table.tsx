@@ -55,7 +55,6 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
   }, [need, lastIndex, rows.length]);
   const above = first?.start ?? 0;
   const below = last ? virtual.getTotalSize() - last.end : 0;
-  const width = columns.length + (selection ? 1 : 0);
   return (
     <div className="table-scroll" ref={scroller} tabIndex={0} role="region" aria-label={label}>
       <table className="data-table" aria-rowcount={count + 1} aria-label={label}>
@@ -79,12 +78,13 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
           </tr>
         </thead>
         <tbody>
-          {above > 0 && <Space height={above} width={width} />}
+          {above > 0 && <Space height={above} />}
           {items.map(({ index, key }) => {
             const row = rows[index];
             return row === undefined ? (
               <tr key={key} aria-rowindex={index + 2} className="row-waiting" style={{ height: rowHeight }}>
-                <td colSpan={width}>
+                {selection && <td />}
+                <td>
                   <span className="skeleton" />
                   <span className="hidden">Loading</span>
                 </td>
@@ -114,18 +114,18 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
               </tr>
             );
           })}
-          {below > 0 && <Space height={below} width={width} />}
+          {below > 0 && <Space height={below} />}
         </tbody>
       </table>
     </div>
   );
 }
 
-/** Stands for the rows out of sight. */
-function Space({ height, width }: { height: number; width: number }) {
+/** Stands for the rows out of sight. Its one cell spans no columns, since narrow screens have fewer of them. */
+function Space({ height }: { height: number }) {
   return (
     <tr aria-hidden="true" className="space" style={{ height }}>
-      <td colSpan={width} />
+      <td />
     </tr>
   );
 }

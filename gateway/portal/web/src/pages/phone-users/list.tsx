@@ -12,7 +12,7 @@ import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
 import { AssignPackageDialog } from "./assign-package";
 import { BatchDialog, type BatchKind } from "./batch";
-import { packageChoices, PackageName, StateNote } from "./labels";
+import { packageChoices, StateNote } from "./labels";
 
 const keyOf = (row: PhoneUserRow) => row.name;
 const labelOf = (row: PhoneUserRow) => `Select ${row.displayName}`;
@@ -197,16 +197,26 @@ function useColumns(
           </div>
         ),
       },
-      { id: "extension", header: "Extension", className: "number wide", cell: (row) => row.extensionNumber },
+      { id: "extension", header: "Extension", className: "number extension wide", cell: (row) => row.extensionNumber },
       { id: "site", header: "Site", className: "wide", cell: (row) => siteNames.get(row.site) },
       {
         id: "package",
         header: "Package",
         className: "wide",
         cell: (row) =>
-          row.package && <PackageName name={packageNames.get(row.package) ?? "…"} inactive={row.packageState === "INACTIVE"} />,
+          row.package && (
+            <div className="two-lines">
+              <span>{packageNames.get(row.package) ?? "…"}</span>
+              {row.packageState === "INACTIVE" && <span className="inactive"> (inactive)</span>}
+            </div>
+          ),
       },
-      { id: "numbers", header: "Number", className: "number wide", cell: (row) => <Numbers numbers={row.phoneNumbers} /> },
+      {
+        id: "numbers",
+        header: "Number",
+        className: "number phone wide",
+        cell: (row) => <Numbers numbers={row.phoneNumbers} />,
+      },
       {
         id: "actions",
         header: <span className="hidden">Actions</span>,
