@@ -204,6 +204,11 @@ test-portal: local-build database portal ## drive the portal in a real browser a
 	@$(PORTAL)/tests/browser.sh
 	@cd $(PORTAL) && SWITCHBOARD_LOCAL=$(LOCAL) npm run --silent test
 
+.PHONY: bench-portal
+bench-portal: local-build database portal ## measure frames while 100,000 phone users scroll by
+	@$(PORTAL)/tests/browser.sh
+	@cd $(PORTAL) && SWITCHBOARD_LOCAL=$(LOCAL) npm run --silent test:scroll
+
 # A package may use a whole test database, so few run at once. Fresh results always: the databases are not part of Go's cache key.
 GO_TEST := go test -count=1 -timeout 20m -p $(or $(TEST_PACKAGES),2)
 

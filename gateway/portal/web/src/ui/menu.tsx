@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { useMemo, type ReactNode } from "react";
 import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-components";
 
 export interface Action {
@@ -24,14 +24,71 @@ export function ActionMenu({ label, button, className = "button plain", actions 
         {button}
       </Button>
       <Popover className="popover" placement="bottom end">
-        <Menu className="list-box" onAction={(id) => actions.find((a) => a.id === id)?.run()}>
-          {actions.map((action) => (
-            <MenuItem key={action.id} id={action.id} className={action.danger ? "list-item danger" : "list-item"}>
-              {action.label}
-            </MenuItem>
-          ))}
-        </Menu>
+        <Actions actions={actions} />
       </Popover>
     </MenuTrigger>
+  );
+}
+
+function Actions({ actions, label }: { actions: Action[]; label?: string }) {
+  return (
+    <Menu
+      className="list-box"
+      aria-label={label}
+      autoFocus={label ? "first" : undefined}
+      onAction={(id) => actions.find((a) => a.id === id)?.run()}
+    >
+      {actions.map((action) => (
+        <MenuItem key={action.id} id={action.id} className={action.danger ? "list-item danger" : "list-item"}>
+          {action.label}
+        </MenuItem>
+      ))}
+    </Menu>
+  );
+}
+
+/** A menu that is open at one of the buttons of a long list. */
+export interface OpenMenu {
+  at: HTMLElement;
+  label: string;
+  actions: Action[];
+}
+
+/** A button of a long list, which shares one menu: a menu for each of many rows would make scrolling slow. */
+export function MenuButton(props: {
+  label: string;
+  className: string;
+  children: ReactNode;
+  actions: Action[];
+  onOpen: (menu: OpenMenu) => void;
+}) {
+  const { label, actions, onOpen } = props;
+  return (
+    <button
+      type="button"
+      className={props.className}
+      aria-label={label}
+      aria-haspopup="menu"
+      onClick={(event) => onOpen({ at: event.currentTarget, label, actions })}
+    >
+      {props.children}
+    </button>
+  );
+}
+
+/** The menu that such buttons share. */
+export function SharedMenu({ menu, onClose }: { menu: OpenMenu; onClose: () => void }) {
+  const trigger = useMemo(() => ({ current: menu.at }), [menu.at]);
+  const actions = menu.actions.map((action) => ({
+    ...action,
+    run: () => {
+      onClose();
+      action.run();
+    },
+  }));
+  return (
+    <Popover className="popover" placement="bottom end" isOpen triggerRef={trigger} onOpenChange={(open) => !open && onClose()}>
+      <Actions actions={actions} label={menu.label} />
+    </Popover>
   );
 }

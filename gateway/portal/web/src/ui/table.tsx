@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, type ReactNode } from "react";
+import { memo, useEffect, useRef, type ReactNode } from "react";
 import { Check } from "./controls";
 
 export interface Column<T> {
@@ -44,7 +44,7 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
     count,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 8,
   });
   const items = virtual.getVirtualItems();
   const first = items[0];
@@ -90,28 +90,7 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
                 </td>
               </tr>
             ) : (
-              <tr
-                key={rowKey(row)}
-                aria-rowindex={index + 2}
-                className={selection?.has(row) ? "selected" : undefined}
-                style={{ height: rowHeight }}
-              >
-                {selection && (
-                  <td className="check">
-                    <Check
-                      label={selection.label(row)}
-                      checked={selection.has(row)}
-                      disabled={selection.canSelect && !selection.canSelect(row)}
-                      onChange={() => selection.toggle(row)}
-                    />
-                  </td>
-                )}
-                {columns.map((column) => (
-                  <td key={column.id} className={column.className}>
-                    {column.cell(row)}
-                  </td>
-                ))}
-              </tr>
+              <Row key={rowKey(row)} row={row} index={index} height={rowHeight} columns={columns} selection={selection} />
             );
           })}
           {below > 0 && <Space height={below} />}
@@ -120,6 +99,37 @@ export function DataTable<T>({ label, columns, rows, total, rowKey, need, select
     </div>
   );
 }
+
+interface RowProps<T> {
+  row: T;
+  index: number;
+  height: number;
+  columns: Column<T>[];
+  selection: Selection<T> | undefined;
+}
+
+/** Scrolling draws the table anew at every frame; rows that stay in sight are left as they are. */
+const Row = memo(function Row<T>({ row, index, height, columns, selection }: RowProps<T>) {
+  return (
+    <tr aria-rowindex={index + 2} className={selection?.has(row) ? "selected" : undefined} style={{ height }}>
+      {selection && (
+        <td className="check">
+          <Check
+            label={selection.label(row)}
+            checked={selection.has(row)}
+            disabled={selection.canSelect && !selection.canSelect(row)}
+            onChange={() => selection.toggle(row)}
+          />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td key={column.id} className={column.className}>
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+}) as <T>(props: RowProps<T>) => ReactNode;
 
 /** Stands for the rows out of sight. Its one cell spans no columns, since narrow screens have fewer of them. */
 function Space({ height }: { height: number }) {

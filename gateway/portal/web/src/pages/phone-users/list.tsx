@@ -6,7 +6,7 @@ import { useSession } from "../../session/hooks";
 import { Button, Search, Select } from "../../ui/controls";
 import { counted } from "../../ui/format";
 import { Icon } from "../../ui/icons";
-import { ActionMenu, type Action } from "../../ui/menu";
+import { ActionMenu, MenuButton, SharedMenu, type Action, type OpenMenu } from "../../ui/menu";
 import { Empty, Problem, Waiting } from "../../ui/notice";
 import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
@@ -47,7 +47,8 @@ export function PhoneUserList({ kind, onAdd }: Props) {
   const { selection, chosen, clear } = useSelection(keyOf, labelOf, list.rows, selectable);
   const softDelete = account.data?.policy?.softDelete === true;
   const mayChange = !useSession()?.operator;
-  const columns = useColumns(kind, softDelete, mayChange, setTask, setAssigning);
+  const [menu, setMenu] = useState<OpenMenu | null>(null);
+  const columns = useColumns(kind, softDelete, mayChange, setTask, setAssigning, setMenu);
   const filtered = query !== "" || site !== "all" || pack !== "all";
 
   return (
@@ -129,6 +130,7 @@ export function PhoneUserList({ kind, onAdd }: Props) {
           rowHeight={56}
         />
       )}
+      {menu && <SharedMenu menu={menu} onClose={() => setMenu(null)} />}
       {assigning && <AssignPackageDialog phoneUser={assigning} onClose={() => setAssigning(null)} />}
       {task && (
         <BatchDialog
@@ -166,6 +168,7 @@ function useColumns(
   mayChange: boolean,
   start: (task: Task) => void,
   assign: (row: PhoneUserRow) => void,
+  open: (menu: OpenMenu) => void,
 ): Column<PhoneUserRow>[] {
   const sites = useSites();
   const packages = usePackages();
@@ -190,7 +193,8 @@ function useColumns(
           <div className="two-lines">
             <Link to={`/phone-system/users/${idOf(row.name)}`}>{row.displayName}</Link>
             <span className="muted narrow-only">
-              <span className="number">{row.extensionNumber}</span> {row.email}
+              <span className="number">{row.extensionNumber}</span>{" "}
+              {row.packageState === "INACTIVE" && <span className="inactive">(inactive)</span>} {row.email}
             </span>
             {row.email !== row.displayName && <span className="muted wide">{row.email}</span>}
             <StateNote row={row} />
@@ -226,24 +230,28 @@ function useColumns(
           row.state === "ACTIVE" && (
             <>
               <span className="wide-inline">
-                <ActionMenu
+                <MenuButton
                   className="button quiet"
                   label={`Assign to ${row.displayName}`}
-                  button="Assign"
                   actions={[{ id: "package", label: "Assign Package", run: () => assign(row) }]}
-                />
+                  onOpen={open}
+                >
+                  Assign
+                </MenuButton>
               </span>
-              <ActionMenu
+              <MenuButton
                 className="icon-button"
                 label={`More for ${row.displayName}`}
-                button={<Icon name="more" />}
                 actions={[{ id: "package", label: "Assign Package", run: () => assign(row) }, ...more(row)]}
-              />
+                onOpen={open}
+              >
+                <Icon name="more" />
+              </MenuButton>
             </>
           ),
       },
     ];
-  }, [kind, softDelete, mayChange, sites.data, packages.data, start, assign]);
+  }, [kind, softDelete, mayChange, sites.data, packages.data, start, assign, open]);
 }
 
 function Numbers({ numbers }: { numbers: string[] }) {
