@@ -83,6 +83,7 @@ breaking: $(TOOLS_STAMP) $(THIRD_PARTY_STAMP) ## fail if the protos break caller
 .PHONY: lint-go
 lint-go: $(GOLANGCI) ## golangci-lint over all Go modules
 	@for module in $(MODULES); do echo "golangci-lint $$module"; (cd $$module && $(GOLANGCI) run ./...); done
+	@echo "golangci-lint deploy/tools"; cd deploy/tools && GOWORK=off $(GOLANGCI) run ./...
 
 $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION) into .tools; the first time takes a few minutes"

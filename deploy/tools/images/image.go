@@ -192,7 +192,7 @@ func save(img v1.Image, service, version, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(to, raw, 0o644); err != nil { //nolint:gosec // an image is for everybody
+	if err := os.WriteFile(to, raw, 0o644); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -57,7 +58,7 @@ func TestImageIsReproducibleAndSmallAndSaysWhatItIs(t *testing.T) {
 	require.NoError(t, err)
 	root := t.TempDir()
 	untar(t, raw, root)
-	require.Contains(t, string(read(t, filepath.Join(root, "etc/ssl/certs/ca-certificates.crt"))), "BEGIN CERTIFICATE")
+	require.Contains(t, string(read(t, filepath.Join(root, "etc", "ssl", "certs", "ca-certificates.crt"))), "BEGIN CERTIFICATE")
 	require.Equal(t, "<!doctype html>", string(read(t, filepath.Join(root, portalDir, "index.html"))))
 
 	binary := filepath.Join(root, "switchboard")
@@ -106,11 +107,11 @@ func untar(t *testing.T, raw []byte, to string) {
 	t.Helper()
 	for r := tar.NewReader(bytes.NewReader(raw)); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		require.NoError(t, err)
-		path := filepath.Join(to, filepath.FromSlash(h.Name)) //nolint:gosec // our own archive
+		path := filepath.Join(to, filepath.FromSlash(h.Name))
 		if h.Typeflag == tar.TypeDir {
 			require.NoError(t, os.MkdirAll(path, 0o755))
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,10 +26,9 @@ func main() {
 	for _, service := range services {
 		digest, err := build(context.Background(), options{*root, *out, *version, *portal, *arch}, service)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "images: %s: %v\n", service, err)
-			os.Exit(1)
+			log.Fatalf("images: %s: %v", service, err)
 		}
-		fmt.Printf("switchboard/%s:%s@%s\n", service, *version, digest)
+		_, _ = fmt.Fprintf(os.Stdout, "switchboard/%s:%s@%s\n", service, *version, digest)
 	}
 }
 
@@ -57,13 +57,13 @@ func build(ctx context.Context, o options, service string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil { //nolint:gosec // images are for everybody
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return "", fmt.Errorf("output: %w", err)
 	}
 	if err := save(img, service, o.version, filepath.Join(o.out, service+".tar")); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(o.out, service+".cdx.json"), parts, 0o644); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(filepath.Join(o.out, service+".cdx.json"), parts, 0o644); err != nil {
 		return "", fmt.Errorf("output: %w", err)
 	}
 	digest, err := img.Digest()
@@ -76,7 +76,7 @@ func compile(ctx context.Context, o options, service, to string) error {
 	if service == "gateway" {
 		pkg = "./gateway/cmd/gateway"
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X "+versionVariable+"="+o.version, "-o", to, pkg) //nolint:gosec // a tool of ours
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X "+versionVariable+"="+o.version, "-o", to, pkg)
 	cmd.Dir, cmd.Stderr = o.root, os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+o.arch, "GOWORK=", "GOFLAGS=")
 	if err := cmd.Run(); err != nil {
