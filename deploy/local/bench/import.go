@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -380,16 +378,4 @@ func killLicense(ctx context.Context, s *stack.Stack) error {
 }
 
 // peakMemory is the largest resident memory of the license process so far, in MiB; 0 where the system does not tell.
-func peakMemory(s *stack.Stack) float64 {
-	process, ok := s.Process(stack.License, 0).(interface{ PID() int })
-	if !ok {
-		return 0
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.PID()))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	kib, _ := strconv.Atoi(strings.TrimSpace(strings.Split(rest, "kB")[0]))
-	return float64(kib) / 1024
-}
+func peakMemory(s *stack.Stack) float64 { return memory(s.Process(stack.License, 0), "VmHWM:") }

@@ -306,3 +306,9 @@ func ChooseAddresses(spec Spec) error {
 	}
 	return nil
 }
+
+// Addresses are where a replica serves and where its metrics are, as its settings say.
+func Addresses(spec Spec) (addr, opsAddr string) {
+	a, ops := kinds[spec.Service].addresses(spec.Config)
+	return *a, *ops
+}

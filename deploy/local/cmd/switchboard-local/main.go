@@ -36,6 +36,6 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), clusterCommand(), backupCommand(), restoreCommand(), demoCommand(), benchCommand(), benchImportCommand())
+	root.AddCommand(upCommand(), clusterCommand(), backupCommand(), restoreCommand(), demoCommand(), benchCommand(), benchImportCommand(), footprintCommand())
 	return root
 }

@@ -1,0 +1,259 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
+	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+)
+
+// Footprint is what one process takes.
+type Footprint struct {
+	Service string `json:"service"`
+	// ReadyMillis is the time from the start of the process until it says that it is ready.
+	ReadyMillis float64 `json:"readyMillis"`
+	// IdleMiB is its resident memory before it has done anything, LoadedMiB the most it took during the load.
+	IdleMiB   float64 `json:"idleMiB"`
+	LoadedMiB float64 `json:"loadedMiB"`
+	// CPUSeconds is the processor time that it took for the load.
+	CPUSeconds float64 `json:"cpuSeconds"`
+	// DrainMillis is the time from SIGTERM, sent under load, to its end, without drain_wait, which the local stack leaves out.
+	DrainMillis float64 `json:"drainMillis"`
+}
+
+// FootprintReport is that of all processes.
+type FootprintReport struct {
+	Database  string      `json:"database"`
+	CPUs      int         `json:"cpus"`
+	Time      time.Time   `json:"time"`
+	People    int         `json:"people"`
+	Processes []Footprint `json:"processes"`
+}
+
+// FootprintConfig says how much load there is.
+type FootprintConfig struct {
+	// People are assigned in batches of 100 by four callers, as many again while processes end.
+	People int
+	// Settle is how long the processes idle before their memory is read.
+	Settle time.Duration
+	// Out gets progress.
+	Out io.Writer
+}
+
+// Stopwatch is a stack.Launcher that takes the time until what it starts is ready.
+type Stopwatch struct {
+	stack.Launcher
+
+	mu    sync.Mutex
+	ready map[string]time.Duration
+	polls sync.WaitGroup
+}
+
+// Launch implements stack.Launcher.
+func (w *Stopwatch) Launch(ctx context.Context, spec stack.Spec) (stack.Process, error) {
+	begun := time.Now()
+	p, err := w.Launcher.Launch(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	w.polls.Go(func() {
+		if awaitReady(ctx, p) != nil {
+			return
+		}
+		took := time.Since(begun)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.ready == nil {
+			w.ready = map[string]time.Duration{}
+		}
+		if _, again := w.ready[spec.Service]; !again {
+			w.ready[spec.Service] = took
+		}
+	})
+	return p, nil
+}
+
+func awaitReady(ctx context.Context, p stack.Process) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ready(ctx, p.OpsAddr()) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.Done():
+			return p.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func ready(ctx context.Context, opsAddr string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+opsAddr+"/readyz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+}
+
+// RunFootprint measures the processes of a stack that w has started and that has done nothing yet.
+func RunFootprint(ctx context.Context, s *stack.Stack, w *Stopwatch, cfg FootprintConfig) (*FootprintReport, error) {
+	w.polls.Wait()
+	report := &FootprintReport{Database: s.Info().Database, CPUs: runtime.NumCPU(), Time: time.Now().UTC(), People: cfg.People}
+	say(cfg.Out, "idling for %s", cfg.Settle)
+	select {
+	case <-time.After(cfg.Settle):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for _, service := range append(stack.ServiceNames(), stack.Gateway) {
+		report.Processes = append(report.Processes, Footprint{
+			Service: service, ReadyMillis: float64(w.ready[service].Microseconds()) / 1000, IdleMiB: memory(s.Process(service, 0), "VmRSS:"),
+		})
+	}
+	before := processorTimes(s, report.Processes)
+	say(cfg.Out, "assigning %d people", cfg.People)
+	if err := assignAll(ctx, s, cfg.People); err != nil {
+		return nil, err
+	}
+	for i, after := range processorTimes(s, report.Processes) {
+		p := &report.Processes[i]
+		p.CPUSeconds, p.LoadedMiB = after-before[i], memory(s.Process(p.Service, 0), "VmHWM:")
+	}
+	return report, drainAll(ctx, s, report.Processes, cfg)
+}
+
+func processorTimes(s *stack.Stack, processes []Footprint) []float64 {
+	out := make([]float64, len(processes))
+	for i := range processes {
+		out[i] = processorTime(s.Process(processes[i].Service, 0))
+	}
+	return out
+}
+
+// assignAll assigns people of a new account and waits for their mails.
+func assignAll(ctx context.Context, s *stack.Stack, people int) error {
+	sh := shape{name: "footprint", people: people, batch: batchSize, clients: 4}
+	b, err := prepare(ctx, s, sh)
+	if err != nil {
+		return err
+	}
+	defer b.client.Close()
+	if err := (collection{}).measure(sh.name, sh, func(from, to int) error {
+		_, err := b.admin.Assign(ctx, b.account, gatewayclient.AssignRequest{Assignees: b.people[from:to]})
+		return err
+	}); err != nil {
+		return err
+	}
+	return b.awaitMails(ctx, people, 50*time.Millisecond)
+}
+
+// drainAll ends and starts one process after the other under load. What callers are told meanwhile is not this measurement's matter.
+func drainAll(ctx context.Context, s *stack.Stack, processes []Footprint, cfg FootprintConfig) error {
+	for i := range processes {
+		p := &processes[i]
+		say(cfg.Out, "ending %s under load", p.Service)
+		if err := drain(ctx, s, p, cfg.People); err != nil {
+			return fmt.Errorf("%s: %w", p.Service, err)
+		}
+	}
+	return nil
+}
+
+func drain(ctx context.Context, s *stack.Stack, p *Footprint, people int) error {
+	sh := shape{name: "drain", people: people, batch: 1, clients: 8}
+	b, err := prepare(ctx, s, sh)
+	if err != nil {
+		return err
+	}
+	defer b.client.Close()
+	loadCtx, endLoad := context.WithCancel(ctx)
+	begun := make(chan struct{})
+	var once sync.Once
+	var load sync.WaitGroup
+	load.Go(func() {
+		_ = (collection{}).measure(sh.name, sh, func(from, to int) error {
+			_, err := b.admin.Assign(loadCtx, b.account, gatewayclient.AssignRequest{Assignees: b.people[from:to]})
+			once.Do(func() { close(begun) })
+			return err
+		})
+	})
+	defer load.Wait()
+	defer endLoad()
+	<-begun
+	s.ExpectEnd(p.Service, 0)
+	at := time.Now()
+	stopCtx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := s.Process(p.Service, 0).Stop(stopCtx); err != nil {
+		return err
+	}
+	p.DrainMillis = float64(time.Since(at).Microseconds()) / 1000
+	endLoad()
+	load.Wait()
+	return s.Restart(ctx, p.Service, 0)
+}
+
+// memory reads a line of what the system says of a process's memory, in MiB; 0 where it does not tell.
+func memory(process stack.Process, line string) float64 {
+	raw, err := procFile(process, "status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(raw, line)
+	kib, _ := strconv.Atoi(strings.TrimSpace(strings.Split(rest, "kB")[0]))
+	return float64(kib) / 1024
+}
+
+// processorTime is the processor time that a process has taken so far, in seconds; 0 where the system does not tell.
+func processorTime(process stack.Process) float64 {
+	const perSecond, user, system = 100, 11, 12 // proc_pid_stat(5), counted from behind the name
+	raw, err := procFile(process, "stat")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(raw[strings.LastIndexByte(raw, ')')+1:])
+	if len(fields) <= system {
+		return 0
+	}
+	u, _ := strconv.Atoi(fields[user])
+	k, _ := strconv.Atoi(fields[system])
+	return float64(u+k) / perSecond
+}
+
+func procFile(process stack.Process, name string) (string, error) {
+	p, ok := process.(interface{ PID() int })
+	if !ok {
+		return "", errors.New("it is no process of its own")
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.PID(), name))
+	return string(raw), err
+}
+
+// Table prints the report for people.
+func (r *FootprintReport) Table(out io.Writer) {
+	say(out, "\n%s, %d CPUs; load: %d people assigned in batches of 100 by four callers\n", r.Database, r.CPUs, r.People)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "process\tready ms\tidle MiB\tmost under load MiB\tCPU s of the load\tdrain ms\t")
+	for _, p := range r.Processes {
+		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t\n", p.Service, p.ReadyMillis, p.IdleMiB, p.LoadedMiB, p.CPUSeconds, p.DrainMillis)
+	}
+	_ = t.Flush()
+}
