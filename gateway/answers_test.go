@@ -154,8 +154,10 @@ func TestAnswers_ServiceSlow(t *testing.T) {
 	cfg := loopback(target)
 	cfg.HTTP.CallTimeout = 100 * time.Millisecond
 	got := serve(t, cfg).do(t, "GET", "/v1/accounts/a", "")
-	require.Equal(t, 504, got.code)
-	require.Equal(t, "DEADLINE_EXCEEDED", got.refused(t).reason(t))
+	require.Equal(t, 503, got.code, "the caller has time left, and may repeat the call")
+	require.Equal(t, "UNAVAILABLE", got.refused(t).reason(t))
+	require.Contains(t, got.body, "same request id")
+	require.NotEmpty(t, got.header.Get("Retry-After"))
 }
 
 func TestAnswers_RequestID(t *testing.T) {

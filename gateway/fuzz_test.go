@@ -75,7 +75,7 @@ var internals = []string{"rpc error", "proto:", "grpc", "runtime error", "gorout
 // reason, and no words of the inside that the caller has not said first.
 func FuzzRequest(f *testing.F) {
 	cfg := loopback(everyService(f))
-	g, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler)})
+	g, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler), Verifier: anybody{}})
 	require.NoError(f, err)
 	f.Cleanup(func() { require.NoError(f, g.Close()) })
 	const a, u = "/v1/accounts/a", "/v1/accounts/a/phoneUsers/p"

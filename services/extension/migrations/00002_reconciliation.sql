@@ -1,3 +1,4 @@
+-- switchboard:compatible-from 1
 -- +goose Up
 
 -- The round of reconciliation that was begun last; one row.

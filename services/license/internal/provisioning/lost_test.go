@@ -133,8 +133,10 @@ func TestLostAnswers(t *testing.T) {
 			lead(name, w, func(step string) func() { limp(w, step); return w.script.Clear })
 		}
 		require.Equal(t, calls(t), slices.Sorted(maps.Keys(lost.points)), "the answers of all calls get lost")
-		require.Equal(t, provisioning.Kinds(), slices.Sorted(maps.Keys(began)), "operations of every kind are begun")
-		require.Equal(t, provisioning.Kinds(), slices.Sorted(maps.Keys(resumed)), "operations of every kind are resumed")
+		// What the doctor mends is damage that no life brings about; its tests are end to end.
+		kinds := slices.DeleteFunc(provisioning.Kinds(), func(kind string) bool { return kind == "MEND" })
+		require.Equal(t, kinds, slices.Sorted(maps.Keys(began)), "operations of every kind are begun")
+		require.Equal(t, kinds, slices.Sorted(maps.Keys(resumed)), "operations of every kind are resumed")
 		t.Logf("%d lives; %d answers lost at %d points", longest+3, len(lost.steps), len(lost.points))
 	})
 }

@@ -17,6 +17,9 @@ import (
 type Peers struct {
 	tb testing.TB
 	ca *localca.CA
+
+	mu     sync.Mutex
+	issued map[string]mtls.Config
 }
 
 // New makes an authority that ends with the test.
@@ -24,14 +27,21 @@ func New(tb testing.TB) *Peers {
 	tb.Helper()
 	ca, err := localca.Open(tb.TempDir(), "")
 	require.NoError(tb, err)
-	return &Peers{tb: tb, ca: ca}
+	return &Peers{tb: tb, ca: ca, issued: map[string]mtls.Config{}}
 }
 
 // TLS is the identity of a service.
 func (p *Peers) TLS(service string) mtls.Config {
 	p.tb.Helper()
-	cfg, err := p.ca.Issue(service)
-	require.NoError(p.tb, err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cfg, ok := p.issued[service]
+	if !ok {
+		var err error
+		cfg, err = p.ca.Issue(service)
+		require.NoError(p.tb, err)
+		p.issued[service] = cfg
+	}
 	return cfg
 }
 
