@@ -1,5 +1,5 @@
--- switchboard:compatible-from 1
 -- +goose Up
+-- switchboard:compatible-from 1
 
 -- The round of reconciliation that was begun last; one row.
 CREATE TABLE IF NOT EXISTS reconciliation (
