@@ -83,6 +83,9 @@ func TestAssignPackagesRefused(t *testing.T) {
 			"bad numbers": {
 				p, []*numberingv1.Assignment{want(o[0], n[0]), want(o[1], "1a", "x")}, commonv1.Reason_NUMBER_INVALID,
 				[]string{"assignments[1]", "assignments[1]"}, map[string]string{"number": "1a"}},
+			"number with NUL": {
+				p, []*numberingv1.Assignment{want(o[0], n[0]), want(o[1], "1\x00")}, commonv1.Reason_FIELD_INVALID,
+				[]string{"assignments[1].phone_numbers[0]"}, nil},
 			"owner twice": {
 				p, []*numberingv1.Assignment{want(o[1]), want(o[2]), want(o[1])}, commonv1.Reason_DUPLICATE_IN_BATCH, []string{"assignments[2]"}, nil},
 			"number twice": {
@@ -161,6 +164,10 @@ func TestNumbersOfAnOwner(t *testing.T) {
 			require.NoError(t, err)
 			equal(t, holds(o[0], p, n[0]), resp.GetAssignment())
 		}
+		_, err = b.assignments.UnassignNumbers(b.license, &numberingv1.UnassignNumbersRequest{
+			Parent: b.parent(), Owner: o[0], PhoneNumbers: []string{n[2], "rubbish\x00"},
+		})
+		refused(t, err, commonv1.Reason_FIELD_INVALID, "phone_numbers[1]")
 		_, err = give(o[1], n[2])
 		refused(t, err, commonv1.Reason_NUMBER_NOT_AVAILABLE, "phone_numbers[0]")
 		b.clock.Advance(24 * time.Hour)

@@ -98,6 +98,7 @@ func TestPhoneNumbersRefused(t *testing.T) {
 		for _, n := range bad {
 			require.Equal(t, n, refused(t, create("+15550300001", n), commonv1.Reason_NUMBER_INVALID, "phone_numbers[1]")["number"])
 		}
+		refused(t, create("+15550300001", "+1555010000\x00"), commonv1.Reason_FIELD_INVALID, "phone_numbers[1].number")
 		refused(t, remove(bad[0], "+15550300001", bad[8]), commonv1.Reason_NOT_FOUND, "phone_numbers[0]", "phone_numbers[2]")
 		meta := refused(t, create("+15550300001", "+15550100001", "+15550100000"), commonv1.Reason_NUMBER_EXISTS, "phone_numbers[1]", "phone_numbers[2]")
 		require.Equal(t, "+15550100001", meta["number"])

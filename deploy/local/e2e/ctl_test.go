@@ -211,7 +211,7 @@ func TestCtl_FailuresSayWhatToDo(t *testing.T) {
 		person := tn.users(1)[0].Email
 
 		// 1: the command line.
-		sh.fails(1, `there is no command "lst", did you mean list`, "lst", person)
+		sh.fails(1, `there is no command "lst", did you mean list or log?`, "lst", person)
 		sh.fails(1, "switchboardctl assign --help", "assign")
 		sh.fails(1, "unknown flag: --colour", "list", "--colour", "red")
 		sh.fails(1, `--output is "xml", and takes table or json`, "list", "-o", "xml")

@@ -71,6 +71,7 @@ func start(ctx context.Context, e testkit.Engine, name string, opts stack.Option
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	opts.Database, opts.DatabasePrefix = e.Instance(), name+"_"
+	opts.PortalDir = "testdata/portal" // stands for the built portal, which takes Node
 	if opts.Log == nil {
 		opts.Log = logger()
 	}
