@@ -34,8 +34,9 @@ type Books interface {
 	PackageSeats(ctx context.Context, account uuid.UUID, repair bool) ([]*numberingv1.AuditSeatsResponse_Discrepancy, error)
 }
 
-// Mender mends a phone user; see provisioning.Engine.
+// Mender mends a phone user, and knows who was never written to; see provisioning.Engine.
 type Mender interface {
+	Untold(ctx context.Context, account uuid.UUID, ps []model.PhoneUser) (map[uuid.UUID]bool, error)
 	Mend(ctx context.Context, c provisioning.Caller, account, id uuid.UUID) (*licensev1.PhoneUser, error)
 }
 

@@ -59,7 +59,7 @@ func (d *Doctor) compare(ctx context.Context, v *Visit, ps []model.PhoneUser) ([
 	if err != nil {
 		return nil, err
 	}
-	untold, err := d.untold(ctx, v, ps, ids)
+	untold, err := d.mender.Untold(ctx, v.Account, ps)
 	if err != nil {
 		return nil, err
 	}
@@ -114,33 +114,6 @@ func (d *Doctor) lost(ctx context.Context, v *Visit, ps []model.PhoneUser) (out 
 		}
 	}
 	return out, free, nil
-}
-
-// untold finds the people whom there is no message to. The outbox is asked first: a message is with the notification service before it
-// leaves the outbox.
-func (d *Doctor) untold(ctx context.Context, v *Visit, ps []model.PhoneUser, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
-	untold := map[uuid.UUID]bool{}
-	var messages []uuid.UUID
-	for i := range ps {
-		if p := &ps[i]; p.AssigneeKind == model.KindUser && (p.State == model.StateActive || p.State == model.StatePending) {
-			untold[p.ID] = true
-			messages = append(messages, provisioning.ToldID(p))
-		}
-	}
-	waiting, err := d.store.InOutbox(ctx, messages)
-	if err != nil {
-		return nil, err
-	}
-	told, err := d.books.Told(ctx, v.Account, ids)
-	if err != nil {
-		return nil, err
-	}
-	for i := range ps {
-		if id := ps[i].ID; told[id] || waiting[provisioning.ToldID(&ps[i])] {
-			delete(untold, id)
-		}
-	}
-	return untold, nil
 }
 
 func rightExtension(p *model.PhoneUser, have provisioning.HeldExtension, ok bool) bool {

@@ -73,6 +73,7 @@ func story() []step {
 		{name: "change settings", run: updates(func(l *life) provisioning.Update { return l.update(provisioning.Update{Settings: settings}) })},
 		{name: "complete the set-up", run: own((*life).completeSetup)},
 		{name: "resend", run: own((*life).resend)},
+		{name: "mend", run: own((*life).mend)},
 		{name: "look", run: own((*life).look)},
 		{name: "trash", run: batch("trash", func(ctx context.Context, l *life, t provisioning.Targets) error {
 			return second(l.engine.Trash(ctx, t))
@@ -188,6 +189,11 @@ func (l *life) resend(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// mend brings the first person and the other services to agreement, which agree already.
+func (l *life) mend(ctx context.Context) error {
+	return second(l.engine.Mend(ctx, l.caller, l.account, l.ids[0]))
 }
 
 // look asks what would happen, of everything that can be asked.

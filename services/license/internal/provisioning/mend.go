@@ -53,12 +53,11 @@ func (op *mend) remote(ctx context.Context, e *Engine, s *store.Saga, locked []m
 		return errors.New("the phone user is gone")
 	}
 	p := &locked[0]
-	owners := []uuid.UUID{p.ID}
-	told, err := e.books.Told(ctx, s.AccountID, owners)
+	untold, err := e.Untold(ctx, s.AccountID, locked)
 	if err != nil {
 		return err
 	}
-	op.told = told[p.ID]
+	op.told = !untold[p.ID]
 	if op.number, err = e.mendExtension(ctx, p); err != nil {
 		return err
 	}
@@ -172,6 +171,36 @@ func (op *mend) tell(e *Engine, s *store.Saga, before, p *model.PhoneUser) ([]st
 	}
 	m, err := e.message(p, op.AccountName, mailKind(p), uuid.NewSHA1(s.ID, p.ID[:]), originOfSaga(s))
 	return []store.OutboxMessage{m}, err
+}
+
+// Untold finds the people with a licence whom there is no message to. The outbox is asked first: a message is with the notification
+// service before it leaves the outbox.
+func (e *Engine) Untold(ctx context.Context, account uuid.UUID, ps []model.PhoneUser) (map[uuid.UUID]bool, error) {
+	untold := map[uuid.UUID]bool{}
+	var owners, messages []uuid.UUID
+	for i := range ps {
+		if p := &ps[i]; p.AssigneeKind == model.KindUser && (p.State == model.StateActive || p.State == model.StatePending) {
+			untold[p.ID] = true
+			owners, messages = append(owners, p.ID), append(messages, ToldID(p))
+		}
+	}
+	if len(owners) == 0 {
+		return untold, nil
+	}
+	waiting, err := e.store.InOutbox(ctx, messages)
+	if err != nil {
+		return nil, err
+	}
+	told, err := e.books.Told(ctx, account, owners)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range owners {
+		if told[id] || waiting[messages[i]] {
+			delete(untold, id)
+		}
+	}
+	return untold, nil
 }
 
 // ToldID is the id of the mail that a phone user's person gets when it comes to be what it is; see Engine.told.

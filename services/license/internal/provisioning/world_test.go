@@ -280,6 +280,51 @@ func (n numbering) PackageStates(ctx context.Context, _ uuid.UUID) (states view.
 	return states, err
 }
 
+// reader reads what the others hold, as the doctor's operation asks for it.
+type reader struct {
+	*books
+	mail *mailbox
+}
+
+func (r reader) HeldExtensions(ctx context.Context, _ uuid.UUID, owners []uuid.UUID) (held map[uuid.UUID]provisioning.HeldExtension, err error) {
+	err = r.at(ctx, "books.HeldExtensions", func() error {
+		held = map[uuid.UUID]provisioning.HeldExtension{}
+		for _, o := range owners {
+			if n := r.numberOf(o); n != "" {
+				held[o] = provisioning.HeldExtension{Number: n, Held: r.held[o]}
+			}
+		}
+		return nil
+	})
+	return held, err
+}
+
+func (r reader) Holdings(ctx context.Context, _ uuid.UUID, owners []uuid.UUID) (all []provisioning.Holding, err error) {
+	err = r.at(ctx, "books.Holdings", func() error {
+		all = nil
+		for _, o := range owners {
+			all = append(all, r.holdings[o])
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (r reader) Told(ctx context.Context, _ uuid.UUID, phoneUsers []uuid.UUID) (told map[uuid.UUID]bool, err error) {
+	err = r.at(ctx, "books.Told", func() error {
+		told = map[uuid.UUID]bool{}
+		r.mail.mu.Lock()
+		defer r.mail.mu.Unlock()
+		for _, m := range r.mail.mail {
+			for _, p := range phoneUsers {
+				told[p] = told[p] || strings.HasSuffix(m.GetPhoneUser(), p.String())
+			}
+		}
+		return nil
+	})
+	return told, err
+}
+
 // mailbox counts the messages handed over, each id once.
 type mailbox struct {
 	faults faults.Injector
@@ -384,7 +429,7 @@ func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, pe
 	log := slog.New(slog.NewTextHandler(&w.logged, nil))
 	w.relay = provisioning.NewRelay(cfg, w.store, w.mail, log, nil)
 	w.engine = provisioning.New(cfg, provisioning.Deps{
-		Store: w.store, Extensions: extensions{w.books}, Numbering: numbering{w.books}, Relay: w.relay, Tokens: w.tokens,
+		Store: w.store, Extensions: extensions{w.books}, Numbering: numbering{w.books}, Books: reader{w.books, w.mail}, Relay: w.relay, Tokens: w.tokens,
 		Clock: w.clock, Logger: log,
 	})
 	reconciling, stop := context.WithCancel(context.Background())
