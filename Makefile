@@ -145,17 +145,6 @@ fuzz: database ## run each fuzz target in turn for FUZZTIME (30s); TARGET=FuzzNa
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
 	done
 
-DIR ?= backup
-
-.PHONY: backup restore
-backup: local-build ## write the databases of a stack that is stopped into a folder (DATA, DIR)
-	@exec $(LOCAL) backup --data "$(DATA)" --dir "$(DIR)"
-
-restore: local-build ## read them back into a data folder without any (DATA, DIR)
-	@exec $(LOCAL) restore --data "$(DATA)" --dir "$(DIR)"
-
-DURATION ?= 10m
-
 .PHONY: bench-extension
 bench-extension: database ## measure giving out extensions beside other strategies and the floors (QUICK=1 for less)
 	@mkdir -p .build

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 )
 
 // people knows tokens "<account>.<person>"; "away" is one that cannot be judged now.
@@ -37,33 +36,15 @@ func (people) Verify(_ context.Context, token string) (authn.Identity, error) {
 	return authn.Identity{Subject: person, Account: account}, nil
 }
 
-// auditLog is a log that a test reads.
-type auditLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *auditLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *auditLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // guarded is a gateway with those people, limits that change sets, and a log.
-func guarded(t *testing.T, change func(*Config)) (*testBundle, *auditLog) {
+func guarded(t *testing.T, change func(*Config)) (*testBundle, *logtest.Buffer) {
 	t.Helper()
 	fake, target := startFake(t)
 	cfg := loopback(target)
 	if change != nil {
 		change(&cfg)
 	}
-	logs := &auditLog{}
+	logs := &logtest.Buffer{}
 	log, err := telemetry.NewLogger(logs, telemetry.Config{LogFormat: "json", LogLevel: "debug"})
 	require.NoError(t, err)
 	g, err := New(cfg, Options{Logger: log, Verifier: people{}})

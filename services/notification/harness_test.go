@@ -1,7 +1,6 @@
 package notification_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/issuertest"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit/peertest"
 )
 
@@ -34,7 +34,7 @@ type bundle struct {
 	mails   *smtptest.Server
 	client  notificationv1.NotificationServiceClient
 	account string // id
-	logs    *syncBuffer
+	logs    *logtest.Buffer
 	cfg     notification.Config
 }
 
@@ -42,7 +42,7 @@ func setup(t *testing.T, e testkit.Engine) *bundle {
 	t.Helper()
 	b := &bundle{
 		url: e.NewURL(t, notification.Migrations), issuer: issuertest.New(t), peers: peertest.New(t), mails: smtptest.Start(t, smtptest.Options{}),
-		account: uuid.NewString(), logs: &syncBuffer{}, cfg: notification.DefaultConfig(),
+		account: uuid.NewString(), logs: &logtest.Buffer{}, cfg: notification.DefaultConfig(),
 	}
 	b.cfg.Server.Addr, b.cfg.Server.OpsAddr, b.cfg.Server.DrainWait = "127.0.0.1:0", "127.0.0.1:0", 0
 	b.cfg.TLS = b.peers.TLS("notification")
@@ -130,22 +130,4 @@ func (b *bundle) awaitSent(t *testing.T, n int) {
 		}
 		return nil
 	})
-}
-
-// syncBuffer takes log lines from all goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

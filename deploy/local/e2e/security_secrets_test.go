@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,26 +24,8 @@ import (
 	"github.com/switchboard-phone/switchboard/services/notification"
 	"github.com/switchboard-phone/switchboard/services/numbering"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 )
-
-// transcript is all that was logged.
-type transcript struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *transcript) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *transcript) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
 
 // plantedPassword is the password of every database URL.
 const plantedPassword = "pl4nted-p4ssword"
@@ -77,7 +57,7 @@ func plant(config any) {
 // taken down, and looks for them everywhere else.
 func TestSecretsAreNowhere(t *testing.T) {
 	t.Parallel()
-	logs, spans := &transcript{}, tracetest.NewInMemoryExporter()
+	logs, spans := &logtest.Buffer{}, tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	var keyFile string
 	s := oneOwn(t, "secrets", stack.Options{TracerProvider: provider, Log: slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})), Configure: func(_ string, config any) {

@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +17,7 @@ import (
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 )
 
 // spans are those that ended, for a test to look at.
@@ -78,24 +77,12 @@ func attributeOf(x tracetest.SpanStub, key string) string {
 }
 
 // logLines keeps what is logged as JSON.
-type logLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *logLines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
+type logLines struct{ logtest.Buffer }
 
 // of answers the lines with that request id.
 func (l *logLines) of(t *testing.T, requestID string) (out []map[string]any) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
+	for line := range strings.Lines(l.String()) {
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &fields))
 		if fields["request_id"] == requestID {

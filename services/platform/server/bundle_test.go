@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/internal/testsvc"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 )
 
 // tokens is a verifier that knows a few tokens.
@@ -38,29 +38,11 @@ var known = tokens{
 
 const own, foreign = "accounts/a1/things/t", "accounts/a2/things/t"
 
-// lines is a log that tests can read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // bundle is a running server with a client.
 type bundle struct {
 	*server.Server
 	conn *grpc.ClientConn
-	logs *lines
+	logs *logtest.Buffer
 	stop func() error // ends the server and returns what Run did
 }
 
@@ -76,7 +58,7 @@ type setup struct {
 func run(t *testing.T, change func(*setup)) *bundle {
 	t.Helper()
 	s := setup{cfg: localConfig(), handler: func(_ context.Context, _ string, req *dynamicpb.Message) (*dynamicpb.Message, error) { return req, nil }}
-	b := &bundle{logs: &lines{}}
+	b := &bundle{logs: &logtest.Buffer{}}
 	log, err := telemetry.NewLogger(b.logs, telemetry.Config{LogFormat: "json", LogLevel: "debug"})
 	require.NoError(t, err)
 	s.deps = server.Deps{Name: "things", TLS: plain, Verifier: known, Logger: log, AccountCheckedByHandler: []string{testsvc.Full("Own")}}

@@ -31,6 +31,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 	"github.com/switchboard-phone/switchboard/services/platform/faults"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
+	"github.com/switchboard-phone/switchboard/services/platform/testkit/logtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
@@ -373,30 +374,12 @@ func (k *kinds) LockedPhoneUsers(ctx context.Context, s *store.Saga) ([]model.Ph
 	return k.Store.LockedPhoneUsers(ctx, s)
 }
 
-// logged is what the engine logs. It is safe for concurrent use.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // world is an account on a real database with an engine over it.
 type world struct {
 	store         *kinds          // as the engine has it, with faults
 	reader        *sqlstore.Store // for looking at the outcome, without
 	pool          *pgxpool.Pool
-	logged        logged
+	logged        logtest.Buffer
 	engine        *provisioning.Engine
 	relay         *provisioning.Relay
 	books         *books
