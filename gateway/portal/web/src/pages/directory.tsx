@@ -1,12 +1,12 @@
 import { useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useState, type FormEvent } from "react";
+import { useDeferredValue, useState } from "react";
 import { Link } from "react-router";
 import { api, ask, idOf, type User } from "../api/client";
 import { useDirectory, useRefresh, useSites } from "../api/queries";
 import { useAccountId } from "../session/hooks";
 import { Button, Search, Select, TextField, Toggle } from "../ui/controls";
-import { ModalDialog } from "../ui/dialog";
 import { counted } from "../ui/format";
+import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { Empty, Notice, Problem, Waiting } from "../ui/notice";
 import { DataTable, type Column } from "../ui/table";
@@ -141,63 +141,39 @@ function AddUserDialog({ onClose }: { onClose: () => void }) {
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    add.mutate();
-  };
   return (
-    <ModalDialog
-      title="Add Users"
-      onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button
-            look="primary"
-            type="submit"
-            form="add-user"
-            isDisabled={!email || (phone && several && !site)}
-            isPending={add.isPending}
-          >
-            Add
-          </Button>
-        </>
-      }
-    >
-      <form id="add-user" onSubmit={submit} className="stack">
-        <TextField label="E-mail" type="email" value={email} onChange={setEmail} isRequired maxLength={254} autoFocus />
-        <div className="field-pair">
-          <TextField label="First name" value={givenName} onChange={setGivenName} maxLength={100} />
-          <TextField label="Last name" value={familyName} onChange={setFamilyName} maxLength={100} />
-        </div>
-        <Select
-          label="Role"
-          value={role}
-          onChange={setRole}
-          choices={Object.entries(roleNames).map(([id, text]) => ({ id, label: text, text }))}
+    <FormDialog title="Add Users" onClose={onClose} save={add} isReady={!!email && !(phone && several && !site)} action="Add">
+      <TextField label="E-mail" type="email" value={email} onChange={setEmail} isRequired maxLength={254} autoFocus />
+      <div className="field-pair">
+        <TextField label="First name" value={givenName} onChange={setGivenName} maxLength={100} />
+        <TextField label="Last name" value={familyName} onChange={setFamilyName} maxLength={100} />
+      </div>
+      <Select
+        label="Role"
+        value={role}
+        onChange={setRole}
+        choices={Object.entries(roleNames).map(([id, text]) => ({ id, label: text, text }))}
+      />
+      <fieldset>
+        <legend>Feature</legend>
+        <Toggle
+          label="Phone"
+          hint="A phone licence, taken at once; the extension follows when the person confirms."
+          isSelected={phone}
+          onChange={setPhone}
         />
-        <fieldset>
-          <legend>Feature</legend>
-          <Toggle
-            label="Phone"
-            hint="A phone licence, taken at once; the extension follows when the person confirms."
-            isSelected={phone}
-            onChange={setPhone}
-          />
-        </fieldset>
-        {phone && several && (
-          <Select
-            label="Site"
-            isRequired
-            placeholder="Select a site"
-            value={site}
-            onChange={setSite}
-            choices={(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName }))}
-          />
-        )}
-        {phone && <Notice>An invitation mail with a link to confirm the account goes out when you click Add.</Notice>}
-        <Problem error={add.error} />
-      </form>
-    </ModalDialog>
+      </fieldset>
+      {phone && several && (
+        <Select
+          label="Site"
+          isRequired
+          placeholder="Select a site"
+          value={site}
+          onChange={setSite}
+          choices={(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName }))}
+        />
+      )}
+      {phone && <Notice>An invitation mail with a link to confirm the account goes out when you click Add.</Notice>}
+    </FormDialog>
   );
 }

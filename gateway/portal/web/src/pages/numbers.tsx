@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useState, type FormEvent } from "react";
+import { useDeferredValue, useState } from "react";
 import { Link } from "react-router";
 import { api, ask, idOf, type PhoneNumber } from "../api/client";
 import { usePhoneNumbers, useRefresh } from "../api/queries";
@@ -7,6 +7,7 @@ import { useAccountId } from "../session/hooks";
 import { Button, Search, Select, TextField } from "../ui/controls";
 import { ModalDialog } from "../ui/dialog";
 import { counted, formatTime } from "../ui/format";
+import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notice";
 import { useSelection } from "../ui/selection";
@@ -159,35 +160,24 @@ function AddNumbersDialog({ onClose }: { onClose: () => void }) {
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    add.mutate();
-  };
   return (
-    <ModalDialog
+    <FormDialog
       title="Add numbers"
       onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="numbers" isDisabled={numbers.length === 0} isPending={add.isPending}>
-            {numbers.length > 1 ? `Add ${numbers.length} numbers` : "Add"}
-          </Button>
-        </>
-      }
+      save={add}
+      isReady={numbers.length > 0}
+      action={numbers.length > 1 ? `Add ${numbers.length} numbers` : "Add"}
+      names={numbers}
     >
-      <form id="numbers" className="stack" onSubmit={submit}>
-        <TextField
-          label="Numbers"
-          hint="With country code, such as +351210000000; one a line, up to 1,000."
-          rows={8}
-          value={text}
-          onChange={setText}
-          isRequired
-          autoFocus
-        />
-        <Problem error={add.error} names={numbers} />
-      </form>
-    </ModalDialog>
+      <TextField
+        label="Numbers"
+        hint="With country code, such as +351210000000; one a line, up to 1,000."
+        rows={8}
+        value={text}
+        onChange={setText}
+        isRequired
+        autoFocus
+      />
+    </FormDialog>
   );
 }

@@ -1,11 +1,11 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 import { api, ask, idOf, type Package } from "../api/client";
 import { usePackages, useRefresh } from "../api/queries";
 import { useAccountId } from "../session/hooks";
 import { Button, TextField } from "../ui/controls";
-import { ModalDialog } from "../ui/dialog";
 import { formatCount } from "../ui/format";
+import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { ActionMenu } from "../ui/menu";
 import { Meter } from "../ui/meter";
@@ -110,43 +110,30 @@ function PackageDialog({ before, onClose }: { before: Package | null; onClose: (
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
-  };
   return (
-    <ModalDialog
+    <FormDialog
       title={before ? "Change package" : "Add package"}
       onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="package" isDisabled={!displayName || !seats} isPending={save.isPending}>
-            Save
-          </Button>
-        </>
-      }
+      save={save}
+      isReady={!!displayName && !!seats}
     >
-      <form id="package" className="stack" onSubmit={submit}>
-        <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
-        <TextField
-          label="Kind of calls"
-          hint="A word of your own, such as domestic."
-          value={kind}
-          onChange={setKind}
-          maxLength={64}
-        />
-        <TextField
-          label="Seats"
-          hint="How many phone users can hold it."
-          inputMode="numeric"
-          value={seats}
-          onChange={(v) => setSeats(v.replace(/\D/g, ""))}
-          maxLength={8}
-          isRequired
-        />
-        <Problem error={save.error} />
-      </form>
-    </ModalDialog>
+      <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
+      <TextField
+        label="Kind of calls"
+        hint="A word of your own, such as domestic."
+        value={kind}
+        onChange={setKind}
+        maxLength={64}
+      />
+      <TextField
+        label="Seats"
+        hint="How many phone users can hold it."
+        inputMode="numeric"
+        value={seats}
+        onChange={(v) => setSeats(v.replace(/\D/g, ""))}
+        maxLength={8}
+        isRequired
+      />
+    </FormDialog>
   );
 }

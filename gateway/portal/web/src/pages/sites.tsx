@@ -1,10 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 import { api, ask, idOf, type Site, type Template } from "../api/client";
 import { namesOf, useRefresh, useSites, useTemplates } from "../api/queries";
 import { useAccountId } from "../session/hooks";
 import { Button, Select, TextField, Toggle } from "../ui/controls";
-import { ModalDialog } from "../ui/dialog";
+import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { ActionMenu } from "../ui/menu";
 import { Empty, Problem, Waiting } from "../ui/notice";
@@ -135,36 +135,18 @@ function SiteDialog({ before, onClose }: { before: Site | null; onClose: () => v
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
-  };
   return (
-    <ModalDialog
-      title={before ? "Change site" : "Add site"}
-      onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="site" isDisabled={!displayName} isPending={save.isPending}>
-            Save
-          </Button>
-        </>
-      }
-    >
-      <form id="site" className="stack" onSubmit={submit}>
-        <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
-        <TextField
-          label="Site code"
-          hint="Up to 16 letters, digits and “-”; may be empty."
-          value={siteCode}
-          onChange={setSiteCode}
-          maxLength={16}
-        />
-        <Toggle label="Main site" isSelected={isMain} onChange={setIsMain} isDisabled={before?.isMain} />
-        <Problem error={save.error} />
-      </form>
-    </ModalDialog>
+    <FormDialog title={before ? "Change site" : "Add site"} onClose={onClose} save={save} isReady={!!displayName}>
+      <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
+      <TextField
+        label="Site code"
+        hint="Up to 16 letters, digits and “-”; may be empty."
+        value={siteCode}
+        onChange={setSiteCode}
+        maxLength={16}
+      />
+      <Toggle label="Main site" isSelected={isMain} onChange={setIsMain} isDisabled={before?.isMain} />
+    </FormDialog>
   );
 }
 
@@ -195,40 +177,27 @@ function TemplateDialog({ before, onClose }: { before: Template | null; onClose:
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    save.mutate();
-  };
   return (
-    <ModalDialog
+    <FormDialog
       size="wide"
       title={before ? "Change template" : "Add template"}
       onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="template" isDisabled={!displayName} isPending={save.isPending}>
-            Save
-          </Button>
-        </>
-      }
+      save={save}
+      isReady={!!displayName}
     >
-      <form id="template" className="stack" onSubmit={submit}>
-        <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
-        {!before && (sites.data?.length ?? 0) > 1 && (
-          <Select
-            label="Site"
-            value={site}
-            onChange={setSite}
-            choices={[
-              { id: everySite, label: "Every site", text: "Every site" },
-              ...(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName })),
-            ]}
-          />
-        )}
-        <SettingsFields value={settings} onChange={setSettings} />
-        <Problem error={save.error} />
-      </form>
-    </ModalDialog>
+      <TextField label="Name" value={displayName} onChange={setDisplayName} maxLength={200} isRequired autoFocus />
+      {!before && (sites.data?.length ?? 0) > 1 && (
+        <Select
+          label="Site"
+          value={site}
+          onChange={setSite}
+          choices={[
+            { id: everySite, label: "Every site", text: "Every site" },
+            ...(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName })),
+          ]}
+        />
+      )}
+      <SettingsFields value={settings} onChange={setSettings} />
+    </FormDialog>
   );
 }

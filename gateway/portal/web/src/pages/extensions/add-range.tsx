@@ -1,11 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 import { api, ask, idOf } from "../../api/client";
 import { useRefresh, useSites } from "../../api/queries";
 import { useAccountId } from "../../session/hooks";
-import { Button, Select, TextField } from "../../ui/controls";
-import { ModalDialog } from "../../ui/dialog";
-import { Problem } from "../../ui/notice";
+import { Select, TextField } from "../../ui/controls";
+import { FormDialog } from "../../ui/form-dialog";
 import { useSay } from "../../ui/toast";
 
 export function AddRangeDialog({ onClose }: { onClose: () => void }) {
@@ -32,55 +31,37 @@ export function AddRangeDialog({ onClose }: { onClose: () => void }) {
     },
   });
   const digits = (set: (value: string) => void) => (value: string) => set(value.replace(/\D/g, ""));
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    add.mutate();
-  };
   return (
-    <ModalDialog
-      title="Add range"
-      onClose={onClose}
-      footer={
-        <>
-          <Button onPress={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="range" isDisabled={!from || !to} isPending={add.isPending}>
-            Save
-          </Button>
-        </>
-      }
-    >
-      <form id="range" className="stack" onSubmit={submit}>
-        {(sites.data?.length ?? 0) > 1 && (
-          <Select
-            label="Site"
-            value={at}
-            onChange={setSite}
-            choices={(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName }))}
-          />
-        )}
-        <div className="field-pair">
-          <TextField
-            label="From"
-            hint="2 to 10 digits."
-            inputMode="numeric"
-            maxLength={10}
-            value={from}
-            onChange={digits(setFrom)}
-            isRequired
-            autoFocus
-          />
-          <TextField
-            label="To"
-            hint="As many digits."
-            inputMode="numeric"
-            maxLength={10}
-            value={to}
-            onChange={digits(setTo)}
-            isRequired
-          />
-        </div>
-        <Problem error={add.error} />
-      </form>
-    </ModalDialog>
+    <FormDialog title="Add range" onClose={onClose} save={add} isReady={!!from && !!to}>
+      {(sites.data?.length ?? 0) > 1 && (
+        <Select
+          label="Site"
+          value={at}
+          onChange={setSite}
+          choices={(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName }))}
+        />
+      )}
+      <div className="field-pair">
+        <TextField
+          label="From"
+          hint="2 to 10 digits."
+          inputMode="numeric"
+          maxLength={10}
+          value={from}
+          onChange={digits(setFrom)}
+          isRequired
+          autoFocus
+        />
+        <TextField
+          label="To"
+          hint="As many digits."
+          inputMode="numeric"
+          maxLength={10}
+          value={to}
+          onChange={digits(setTo)}
+          isRequired
+        />
+      </div>
+    </FormDialog>
   );
 }
