@@ -11,6 +11,7 @@ BUF         := $(TOOLS)/buf
 # Folders with nothing but generated files, all committed.
 GENERATED   := proto/gen gateway/gen
 MODULES     := proto services gateway deploy/local
+SERVICES    := license extension numbering notification
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
@@ -134,6 +135,12 @@ bench: local-build database ## measure assigning through the gateway against the
 .PHONY: bench-import
 bench-import: local-build database ## import files of 10,000 and 100,000 rows on each engine, kill and resume one (ROWS, ENGINE)
 	@exec $(LOCAL) bench-import --rows $(or $(ROWS),100000) --engine "$(ENGINE)" --json .build/bench-import.json
+
+.PHONY: footprint
+footprint: local-build database ## measure start-up, memory, processor time and draining of the programs that are deployed
+	@mkdir -p .build/bin
+	go build -trimpath -o .build/bin/ $(foreach s,$(SERVICES),./services/$(s)/cmd/$(s)) ./gateway/cmd/gateway
+	@exec $(LOCAL) footprint --programs .build/bin --json .build/footprint.json
 
 FUZZTIME ?= 30s
 

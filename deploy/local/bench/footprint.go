@@ -68,6 +68,8 @@ func (w *Stopwatch) Launch(ctx context.Context, spec stack.Spec) (stack.Process,
 		return nil, err
 	}
 	w.polls.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // ctx bounds the launch only
+		defer cancel()
 		if awaitReady(ctx, p) != nil {
 			return
 		}
@@ -165,39 +167,47 @@ func assignAll(ctx context.Context, s *stack.Stack, people int) error {
 	return b.awaitMails(ctx, people, 50*time.Millisecond)
 }
 
-// drainAll ends and starts one process after the other under load. What callers are told meanwhile is not this measurement's matter.
+// drainAll ends and starts one process after the other under load.
 func drainAll(ctx context.Context, s *stack.Stack, processes []Footprint, cfg FootprintConfig) error {
+	batches := make([]*batch, len(processes))
+	defer func() {
+		for _, b := range batches {
+			if b != nil {
+				b.client.Close()
+			}
+		}
+	}()
+	for i := range processes {
+		b, err := prepare(ctx, s, shape{name: "drain", people: cfg.People, batch: 1, clients: drainClients})
+		if err != nil {
+			return err
+		}
+		batches[i] = b
+	}
 	for i := range processes {
 		p := &processes[i]
 		say(cfg.Out, "ending %s under load", p.Service)
-		if err := drain(ctx, s, p, cfg.People); err != nil {
+		if err := drain(ctx, s, p, batches[i]); err != nil {
 			return fmt.Errorf("%s: %w", p.Service, err)
 		}
 	}
 	return nil
 }
 
-func drain(ctx context.Context, s *stack.Stack, p *Footprint, people int) error {
-	sh := shape{name: "drain", people: people, batch: 1, clients: 8}
-	b, err := prepare(ctx, s, sh)
-	if err != nil {
-		return err
-	}
-	defer b.client.Close()
+// drainClients assign while a process ends.
+const drainClients = 8
+
+// drain ends a process while people are assigned, and starts it again.
+func drain(ctx context.Context, s *stack.Stack, p *Footprint, b *batch) error {
 	loadCtx, endLoad := context.WithCancel(ctx)
-	begun := make(chan struct{})
-	var once sync.Once
-	var load sync.WaitGroup
-	load.Go(func() {
-		_ = (collection{}).measure(sh.name, sh, func(from, to int) error {
-			_, err := b.admin.Assign(loadCtx, b.account, gatewayclient.AssignRequest{Assignees: b.people[from:to]})
-			once.Do(func() { close(begun) })
-			return err
-		})
-	})
+	underWay, load := b.assignPatiently(loadCtx)
 	defer load.Wait()
 	defer endLoad()
-	<-begun
+	select {
+	case <-underWay:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	s.ExpectEnd(p.Service, 0)
 	at := time.Now()
 	stopCtx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -206,9 +216,28 @@ func drain(ctx context.Context, s *stack.Stack, p *Footprint, people int) error 
 		return err
 	}
 	p.DrainMillis = float64(time.Since(at).Microseconds()) / 1000
-	endLoad()
-	load.Wait()
 	return s.Restart(ctx, p.Service, 0)
+}
+
+// assignPatiently assigns everybody one by one, each until it is answered, since parts are away meanwhile. underWay is closed when the first is
+// assigned. What callers are told of a part that is away is not this measurement's matter.
+func (b *batch) assignPatiently(ctx context.Context) (underWay <-chan struct{}, load *sync.WaitGroup) {
+	first, all := make(chan struct{}), &sync.WaitGroup{}
+	var once sync.Once
+	for client := range drainClients {
+		all.Go(func() {
+			for i := client; i < len(b.people) && ctx.Err() == nil; {
+				_, err := b.admin.Assign(ctx, b.account, gatewayclient.AssignRequest{
+					Assignees: b.people[i : i+1], RequestID: fmt.Sprintf("drain-%d", i),
+				})
+				if err == nil {
+					once.Do(func() { close(first) })
+					i += drainClients
+				}
+			}
+		})
+	}
+	return first, all
 }
 
 // memory reads a line of what the system says of a process's memory, in MiB; 0 where it does not tell.

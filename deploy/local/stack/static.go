@@ -13,8 +13,13 @@ const staticScheme = "switchboard-local"
 // gRPC takes resolvers in init functions only.
 func init() { resolver.Register(staticBuilder{}) }
 
-// staticTarget makes a target of addresses.
-func staticTarget(addrs []string) string { return staticScheme + ":///" + strings.Join(addrs, ",") }
+// staticTarget makes a target of addresses. A single one is a target that every program understands.
+func staticTarget(addrs []string) string {
+	if len(addrs) == 1 {
+		return "dns:///" + addrs[0]
+	}
+	return staticScheme + ":///" + strings.Join(addrs, ",")
+}
 
 type staticBuilder struct{}
 
