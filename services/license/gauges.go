@@ -17,10 +17,5 @@ func gauges() []sqlgauge.Gauge {
 		Name: "switchboard_license_sagas", Help: "Unfinished operations over several services, by kind.",
 		Label: "kind", Values: provisioning.Kinds(), Op: "license.GaugeSagas", Every: 30 * time.Second,
 		Query: "SELECT kind, count(*) FROM sagas GROUP BY kind",
-	}, {
-		Name: "switchboard_license_oldest_seconds", Help: "Age of what has waited longest, by queue (sagas, outbox); 0 when nothing waits.",
-		Label: "queue", Values: []string{"sagas", "outbox"}, Op: "license.GaugeOldest", Every: 15 * time.Second,
-		Query: `SELECT 'sagas', coalesce(extract(epoch FROM now() - min(create_time)), 0) FROM sagas
-			UNION ALL SELECT 'outbox', coalesce(extract(epoch FROM now() - min(create_time)), 0) FROM outbox`,
 	}}
 }

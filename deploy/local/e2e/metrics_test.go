@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/extension"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 )
 
@@ -63,12 +65,25 @@ func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
 	t.Parallel()
 	names := watched(t)
 	require.Greater(t, len(names), 20)
-	eachEngine(t, func(t *testing.T, s *stack.Stack) {
-		tn := newTenant(t, s, 5)
+	oftenCounted := func(*testing.T) stack.Options {
+		return stack.Options{Configure: func(_ string, config any) {
+			if c, ok := config.(*extension.Config); ok {
+				c.CountEvery = 100 * time.Millisecond
+			}
+		}}
+	}
+	eachOwn(t, oftenCounted, func(t *testing.T, s *stack.Stack) {
+		tn := newBareTenant(t, s, 10)
+		tn.ranges(tn.main, "1000", "1009") // nearly full in the end: ranges have a metric of their own from then on
 		pkg := tn.pkg("Domestic", 5)
-		people := tn.users(2)
+		people := tn.users(10)
 		tn.assignWith(gatewayclient.AssignRequest{Assignees: []string{people[0].Name}, Package: pkg})
-		tn.imported("email\n"+people[1].Email+"\n", nil)
+		var file strings.Builder
+		file.WriteString("email\n")
+		for _, p := range people[1:] {
+			file.WriteString(p.Email + "\n")
+		}
+		tn.imported(file.String(), nil)
 		testkit.Eventually(t, patience, func() error {
 			text := scrape(t, s)
 			var missing []string

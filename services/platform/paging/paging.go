@@ -77,6 +77,14 @@ func Parse[C any](req Request) (Page[C], error) {
 	return p, nil
 }
 
+// From is the sort key that the page begins behind; the zero value for the first page, for lists in which that is before all keys.
+func (p Page[C]) From() (key C) {
+	if p.After != nil {
+		key = *p.After
+	}
+	return key
+}
+
 // Limit is how many items to ask the database for: one more than fit, which tells whether there is another page.
 func (p Page[C]) Limit() int { return p.Size + 1 }
 

@@ -52,11 +52,7 @@ func (s *extensions) ListExtensions(ctx context.Context, req *extensionv1.ListEx
 	if err != nil {
 		return nil, err
 	}
-	list := store.List{Limit: page.Limit(), Filter: f}
-	if page.After != nil {
-		list.After = page.After.Number
-	}
-	found, err := s.Book.List(ctx, account, list)
+	found, err := s.Book.List(ctx, account, store.List{After: page.From().Number, Limit: page.Limit(), Filter: f})
 	if err != nil {
 		return nil, err
 	}

@@ -32,13 +32,9 @@ func (s *ranges) ListExtensionLeases(ctx context.Context, req *extensionv1.ListE
 	if s.Leases == nil {
 		return &extensionv1.ListExtensionLeasesResponse{}, nil // leasing is off: nobody holds anything
 	}
-	var from leaseKey
-	if page.After != nil {
-		from = *page.After
-	}
 	listCtx, cancel := context.WithTimeout(ctx, leaseListTimeout)
 	defer cancel()
-	found, err := s.Leases.List(listCtx, from.Key, page.Limit())
+	found, err := s.Leases.List(listCtx, page.From().Key, page.Limit())
 	if err != nil {
 		return nil, errs.New(commonv1.Reason_UNAVAILABLE, "etcd, which keeps the leases, cannot be reached now; repeat the call").
 			RetryAfter(time.Second).Wrap(err)

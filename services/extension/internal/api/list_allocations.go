@@ -25,11 +25,7 @@ func (s *allocations) ListAllocations(ctx context.Context, req *extensionv1.List
 	if err != nil {
 		return nil, err
 	}
-	after := uuid.Nil
-	if page.After != nil {
-		after = *page.After
-	}
-	rows, err := s.Store.ListByOwner(ctx, account, after, page.Limit())
+	rows, err := s.Store.ListByOwner(ctx, account, page.From(), page.Limit())
 	if err != nil {
 		return nil, err
 	}

@@ -38,11 +38,7 @@ func (s *ranges) ListExtensionRanges(ctx context.Context, req *extensionv1.ListE
 	if err != nil {
 		return nil, err
 	}
-	list := store.List{Limit: page.Limit()}
-	if page.After != nil {
-		list.After = page.After.Number
-	}
-	found, err := s.Store.ListRanges(ctx, account, site, list)
+	found, err := s.Store.ListRanges(ctx, account, site, store.List{After: page.From().Number, Limit: page.Limit()})
 	if err != nil {
 		return nil, err
 	}

@@ -43,10 +43,7 @@ func (s *reconciliation) ListExtensionOwners(ctx context.Context, req *extension
 	if err != nil {
 		return nil, err
 	}
-	var from ownerKey
-	if page.After != nil {
-		from = *page.After
-	}
+	from := page.From()
 	found, err := s.Book.ListOwned(ctx, from.Account, from.Number, page.Limit())
 	if err != nil {
 		return nil, err

@@ -32,11 +32,7 @@ func (s *DoctorServer) ListCheckedAccounts(ctx context.Context, req *licensev1.L
 	if err != nil {
 		return nil, err
 	}
-	after := uuid.Nil
-	if page.After != nil {
-		after = *page.After
-	}
-	ids, err := s.store.AccountIDs(ctx, after, page.Limit())
+	ids, err := s.store.AccountIDs(ctx, page.From(), page.Limit())
 	if err != nil {
 		return nil, err
 	}

@@ -155,10 +155,7 @@ func (s *ImportServer) ListImportRows(ctx context.Context, req *licensev1.ListIm
 		return nil, err
 	}
 	outcome, only := outcomeOf(req.GetOutcome())
-	q := store.ImportRowQuery{Outcome: outcome, OnlyOutcome: only, Limit: page.Limit()}
-	if page.After != nil {
-		q.After = page.After.Row
-	}
+	q := store.ImportRowQuery{Outcome: outcome, OnlyOutcome: only, After: page.From().Row, Limit: page.Limit()}
 	found, err := s.store.ListImportRows(ctx, m.ID, q)
 	if err != nil {
 		return nil, err

@@ -20,11 +20,7 @@ func (s *AssignmentServer) ListOwners(ctx context.Context, req *numberingv1.List
 	if err != nil {
 		return nil, err
 	}
-	after := uuid.Nil
-	if page.After != nil {
-		after = *page.After
-	}
-	owners, err := s.keeper.ListOwners(ctx, account, after, page.Limit())
+	owners, err := s.keeper.ListOwners(ctx, account, page.From(), page.Limit())
 	if err != nil {
 		return nil, err
 	}

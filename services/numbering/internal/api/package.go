@@ -75,11 +75,7 @@ func (s *PackageServer) ListPackages(ctx context.Context, req *numberingv1.ListP
 	if err != nil {
 		return nil, err
 	}
-	var after string
-	if page.After != nil {
-		after = *page.After
-	}
-	found, err := s.store.ListPackages(ctx, account, after, page.Limit())
+	found, err := s.store.ListPackages(ctx, account, page.From(), page.Limit())
 	if err != nil {
 		return nil, err
 	}

@@ -111,11 +111,7 @@ func (s *PhoneNumberServer) ListPhoneNumbers(ctx context.Context, req *numbering
 	if query.Filter, err = numberFilter(account).Parse(req.GetFilter()); err != nil {
 		return nil, err
 	}
-	var after string
-	if page.After != nil {
-		after = *page.After
-	}
-	found, err := s.store.ListNumbers(ctx, account, query, after, page.Limit())
+	found, err := s.store.ListNumbers(ctx, account, query, page.From(), page.Limit())
 	if err != nil {
 		return nil, err
 	}
