@@ -40,8 +40,9 @@ func (p *person) seen() string {
 
 // seenAs is a phone user in the same words. An extension that was chosen by the system is whatever it is.
 func seenAs(u gatewayclient.PhoneUser, ext string) string {
-	p := person{state: u.State, site: u.Site, pkg: u.Package, numbers: u.PhoneNumbers, setUp: u.SetupComplete}
-	slices.Sort(p.numbers)
+	p := person{
+		state: u.State, site: u.Site, pkg: u.Package, numbers: slices.Sorted(slices.Values(u.PhoneNumbers)), setUp: u.SetupComplete,
+	}
 	if ext != "" {
 		p.ext = u.ExtensionNumber
 	}
