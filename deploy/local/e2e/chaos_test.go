@@ -20,6 +20,9 @@ import (
 // chaosDuration makes TestClusterUnderFaults go through its faults again and again; see `make chaos`.
 var chaosDuration = flag.Duration("chaos.duration", 0, "how long the cluster test goes on; 0 for one round of short faults")
 
+// chaosFault narrows it down to one fault.
+var chaosFault = flag.String("chaos.fault", "", "part of the name of the faults to go through; empty for all")
+
 // fault is something that happens to a cluster while callers go on.
 type fault struct {
 	name string
@@ -119,6 +122,9 @@ func underFaults(t *testing.T, engine crdb.Engine) {
 	_, _ = fmt.Fprintf(&table, "%-40s %8s %8s %8s %12s\n", "what happened", "calls", "retries", "failed", "slowest")
 	for {
 		for _, f := range clusterFaults {
+			if !strings.Contains(f.name, *chaosFault) {
+				continue
+			}
 			l.seen.report()
 			require.NoError(t, f.strike(t.Context(), c, hold), f.name)
 			l.eventually(func() error { // none is passed by callers that stand still

@@ -45,3 +45,26 @@ func TestSeed13_TheExtensionOfOneSiteIsNotKeptAtAnother(t *testing.T) {
 		require.Equal(t, "305", moved.ExtensionNumber)
 	})
 }
+
+func TestSeed13_ARowThatMovesSomebodyMovesToItsExtension(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		branch, u := tn.site("Branch", "300", "309"), tn.one()
+		tn.settled()
+		row := func(extension string) importRow {
+			rows := tn.rows(tn.imported("email,site,extension\n"+u.Email+","+branch+","+extension+"\n", nil))
+			require.Len(t, rows, 1)
+			return rows[0]
+		}
+		tn.unchanged(func() {
+			refused := row(u.ExtensionNumber)
+			require.Equal(t, "FAILED", refused.Outcome)
+			require.Equal(t, "EXTENSION_OUT_OF_RANGE", refused.Error.Details[0].Reason)
+		})
+		require.Equal(t, "UPDATED", row("305").Outcome)
+		moved := tn.get(u.Name)
+		require.Equal(t, []string{branch, "305"}, []string{moved.Site, moved.ExtensionNumber})
+		require.Equal(t, "UNCHANGED", row("305").Outcome)
+	})
+}

@@ -133,7 +133,7 @@ func TestHostileInput(t *testing.T) {
 func send(client *http.Client, req *http.Request) (int, error) {
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("%s %.300s: %w", req.Method, req.URL, err)
+		return 0, fmt.Errorf("%s %.300s %.300v, %d bytes: %w", req.Method, req.URL, req.Header, req.ContentLength, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
@@ -316,7 +316,7 @@ func (a *attacker) request(gateway, account string) *http.Request {
 	}
 	target.RawPath = path
 	req := &http.Request{
-		Method: strings.ToUpper(method), URL: target, Header: http.Header{"Content-Type": {"application/json"}}, Host: target.Host,
+		Method: strings.ToUpper(method), URL: target, ProtoMajor: 1, ProtoMinor: 1, Host: target.Host, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(string(body))), ContentLength: int64(len(body)),
 	}
 	if len(body) == 0 {
@@ -367,6 +367,9 @@ func (a *attacker) spoil(req *http.Request) {
 		return r
 	}, oneOf(a, append([]string{"application/xml", "gzip", "1n", "DELETE", "bytes=0-1", "https://evil.example", "Bearer x"}, odd...)))
 	if name == "Expect" {
+		if req.ContentLength > 0 {
+			return // see largeBody: the answer to nonsense is 417 and the end of the connection, with nothing of the body read
+		}
 		value = "nonsense"
 	}
 	req.Header.Set(name, value)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/cockroach-go/v2/crdb"
@@ -111,14 +112,19 @@ func Classify(err error) Class {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
-		if pe.Code == "XXUUU" && strings.Contains(pe.Message, "rpc error") {
-			// CockroachDB has no category for a node that dies while others work for it, and passes on what gRPC says. The text is
-			// all there is to go by.
+		if pe.Code == "XXUUU" && nodeGone(pe.Message) {
 			return Unavailable
 		}
 		return classifyCode(pe.Code)
 	}
 	return classifyDriver(err)
+}
+
+// nodeGone says whether an error that CockroachDB puts into no category tells of a node that died while others worked for it. The
+// text is all there is to go by.
+func nodeGone(message string) bool {
+	return slices.ContainsFunc([]string{"rpc error", "failed to send RPC", "no inbound stream connection", "breaker open", "node unavailable"},
+		func(said string) bool { return strings.Contains(message, said) })
 }
 
 func classifyCode(code string) Class {
@@ -135,7 +141,8 @@ func classifyCode(code string) Class {
 		return Check
 	case "57014": // query_canceled: statement_timeout, as pgx breaks the connection when a context ends
 		return Timeout
-	case "57P01", "57P02", "57P03", "53300", "53200", "53100", "58000", "XXC02":
+	case "57P01", "57P02", "57P03", "53300", "53200", "53100", "58000",
+		"58C00", "58C01": // CockroachDB: a range is unavailable, a node cannot reach another
 		return Unavailable
 	case "42P01", "42703", "3D000", "3F000", "42704":
 		return SchemaUnknown

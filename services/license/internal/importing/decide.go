@@ -210,7 +210,8 @@ func (c *chunk) decideChange(it *item) error {
 			ch.site = &site
 		}
 	}
-	if cells.Extension != "" && cells.Extension != p.ExtensionNumber {
+	// The present number is still a wish when the site changes: that one need not have it.
+	if cells.Extension != "" && (ch.site != nil || cells.Extension != p.ExtensionNumber) {
 		ch.extension = &cells.Extension
 	}
 	settings, err := c.settings(cells.Template, site)
