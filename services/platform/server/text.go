@@ -8,45 +8,48 @@ import (
 )
 
 // fieldWithNUL returns the path of a text with a NUL character, "" when there is none. No database keeps such texts, so no service has
-// to look for them itself.
+// to look for them itself. A path is put together only once there is something to tell: most requests have none, and a batch has many
+// fields.
 func fieldWithNUL(m protoreflect.Message) (path string) {
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		name := string(field.Name())
+		found, in := false, ""
 		switch {
 		case field.IsMap():
 			value.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
-				in := fmt.Sprintf("%s[%q]", name, key.String())
-				if hasNUL(key.Value()) {
-					path = in
-				} else {
-					path = within(in, value)
+				if found = hasNUL(key.Value()); !found {
+					in, found = within(value)
 				}
-				return path == ""
+				if found {
+					in = fmt.Sprintf("[%q]%s", key.String(), in)
+				}
+				return !found
 			})
 		case field.IsList():
-			for i := 0; i < value.List().Len() && path == ""; i++ {
-				path = within(fmt.Sprintf("%s[%d]", name, i), value.List().Get(i))
+			for i := 0; i < value.List().Len() && !found; i++ {
+				if in, found = within(value.List().Get(i)); found {
+					in = fmt.Sprintf("[%d]%s", i, in)
+				}
 			}
 		default:
-			path = within(name, value)
+			in, found = within(value)
 		}
-		return path == ""
+		if found {
+			path = string(field.Name()) + in
+		}
+		return !found
 	})
 	return path
 }
 
-// within is name, or the path below it, where value has a NUL character.
-func within(name string, value protoreflect.Value) string {
+// within says whether value is or has a text with a NUL character, and returns the path below it.
+func within(value protoreflect.Value) (path string, found bool) {
 	if m, ok := value.Interface().(protoreflect.Message); ok {
 		if inner := fieldWithNUL(m); inner != "" {
-			return name + "." + inner
+			return "." + inner, true
 		}
-		return ""
+		return "", false
 	}
-	if hasNUL(value) {
-		return name
-	}
-	return ""
+	return "", hasNUL(value)
 }
 
 func hasNUL(value protoreflect.Value) bool {

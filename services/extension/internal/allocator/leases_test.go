@@ -92,6 +92,9 @@ func TestReleasedNumbersOfADrainedBlockAreFoundAgain(t *testing.T) {
 			if blocks := held(t, a); len(blocks) > 0 {
 				return fmt.Errorf("%v are held", blocks)
 			}
+			if a.counter(t, "switchboard_extension_refills_total", "none") == 0 {
+				return errors.New("it has not finished looking")
+			}
 			return nil
 		})
 

@@ -143,6 +143,8 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 		a.giveUpNow(ctx, loaded)
 		return 0, nil
 	}
+	// What was just leased is ours: the next scan need not begin before it, nor read again what will be given out of it.
+	p.learn(siteID, s.lowest(p.keys()))
 	return found + fresh, nil
 }
 

@@ -140,15 +140,37 @@ func (m *measurement) measureAt(assigned int, name string, s shape, t *target, o
 	if *just != "" && *just != fmt.Sprintf("%dx%d", s.Clients, s.Batch) {
 		return
 	}
-	before := t.etcdOps(m.TB)
+	m.rest()
+	before := t.tally(m.TB)
 	got, err := drive(m.Context(), s, m.warm, m.d, one)
 	if err != nil && !simple[name] {
 		require.NoError(m, err, name)
 	}
 	c := testCase{Engine: string(m.engine.Kind()), Name: name, shape: s, load: got, Assigned: assigned}
-	if ops := t.etcdOps(m.TB) - before; ops > 0 && got.Numbers > 0 {
-		// What the warm-up asked for is in, its numbers are not: the truth is a little lower.
+	if after := t.tally(m.TB); after.numbers > before.numbers {
+		c.EtcdOps = (after.etcdOps - before.etcdOps) / (after.numbers - before.numbers) * 1000
+		c.Searched = (after.searched - before.searched) / (after.numbers - before.numbers) * 100
+	} else if ops := after.etcdOps - before.etcdOps; ops > 0 && got.Numbers > 0 {
+		// A simple strategy does not count numbers. What the warm-up asked for is in, its numbers are not: the truth is a little lower.
 		c.EtcdOps = ops / float64(got.Numbers) * 1000
 	}
 	m.report.add(c)
+}
+
+// rest waits until the database has done with what the cases before left it to do: statistics, vacuum, compaction.
+func (m *measurement) rest() {
+	m.Helper()
+	const look, atMost, idle = 500 * time.Millisecond, 2 * time.Minute, 60 * time.Millisecond
+	for end := time.Now().Add(atMost); time.Now().Before(end); {
+		before := cpuTime()
+		select {
+		case <-m.Context().Done():
+			return
+		case <-time.After(look):
+		}
+		if cpuTime().since(before).children <= idle {
+			return
+		}
+	}
+	m.Logf("the database is still busy after %v", atMost)
 }

@@ -1,6 +1,7 @@
 package allocbench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,6 +30,8 @@ type load struct {
 	// P50 and P99 are latencies of calls in milliseconds.
 	P50 float64 `json:"p50Millis"`
 	P99 float64 `json:"p99Millis"`
+	// First is the latency of the very first call, which finds out about the account, in milliseconds.
+	First float64 `json:"firstMillis"`
 	// Numbers is how many were counted.
 	Numbers int `json:"numbers"`
 	// Failed is how many calls failed: simple strategies do under contention.
@@ -41,12 +44,15 @@ type load struct {
 // call makes one call for client number client.
 type call func(ctx context.Context, client int) error
 
-// drive has the clients of a shape call again and again, first for warm without counting and then for d. It returns the first error
-// of any call beside the rest.
+// drive makes one call, and then has the clients of a shape call again and again, first for warm without counting and then for d. It
+// returns the first error of any call beside the rest.
 func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load, error) {
 	var failed atomic.Int64
 	var first error
 	var once sync.Once
+	called := time.Now()
+	first = one(ctx, 0)
+	alone := time.Since(called)
 	begin := time.Now().Add(warm)
 	end := begin.Add(d)
 	took := make([][]time.Duration, s.Clients)
@@ -67,7 +73,7 @@ func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load,
 				}
 				if err := one(ctx, c); err != nil {
 					failed.Add(1)
-					once.Do(func() { first = fmt.Errorf("%s: %w", s, err) })
+					once.Do(func() { first = cmp.Or(first, fmt.Errorf("%s: %w", s, err)) })
 					continue
 				}
 				// Calls are counted when they end within the time measured, wherever they began: in the long run as many overlap
@@ -83,11 +89,11 @@ func drive(ctx context.Context, s shape, warm, d time.Duration, one call) (load,
 	slices.Sort(calls)
 	if len(calls) == 0 {
 		// Not even one call came back within the time measured.
-		return load{P50: ms(d), P99: ms(d), Failed: failed.Load()}, first
+		return load{First: ms(alone), P50: ms(d), P99: ms(d), Failed: failed.Load()}, first
 	}
 	spent, numbers := after.since(before), len(calls)*s.Batch
 	return load{
-		Failed: failed.Load(), PerSecond: float64(numbers) / d.Seconds(), Numbers: numbers,
+		First: ms(alone), Failed: failed.Load(), PerSecond: float64(numbers) / d.Seconds(), Numbers: numbers,
 		P50: ms(calls[len(calls)/2]), P99: ms(calls[len(calls)*99/100]),
 		CPU: micros(spent.self, numbers), DatabaseCPU: micros(spent.children, numbers),
 	}, first

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"text/tabwriter"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,6 +24,8 @@ type testCase struct {
 	load
 	// EtcdOps are the requests to etcd per 1,000 numbers, keep-alives not counted.
 	EtcdOps float64 `json:"etcdOpsPer1000,omitempty"`
+	// Searched is the share of the numbers, in percent, that no leased block had ready, so that the database was searched for them.
+	Searched float64 `json:"searchedPercent,omitempty"`
 	// Assigned is how many numbers of the account had been given out before.
 	Assigned int `json:"assigned,omitempty"`
 }
@@ -46,10 +50,10 @@ func (r *report) add(c testCase) {
 
 func (r *report) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "engine\tcase\tclients\tbatch\tassigned\tnumbers/s\tp50 ms\tp99 ms\tfailed\tetcd/1000\tCPU µs\tdatabase CPU µs\t")
+	_, _ = fmt.Fprintln(t, "engine\tcase\tclients\tbatch\tassigned\tnumbers/s\tp50 ms\tp99 ms\tfirst ms\tfailed\tsearched %\tetcd/1000\tCPU µs\tdatabase CPU µs\t")
 	for _, c := range r.Cases {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.2f\t%.2f\t%d\t%.2f\t%.0f\t%.0f\t\n",
-			c.Engine, c.Name, c.Clients, c.Batch, c.Assigned, c.PerSecond, c.P50, c.P99, c.Failed, c.EtcdOps, c.CPU, c.DatabaseCPU)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%d\t%.1f\t%.2f\t%.0f\t%.0f\t\n",
+			c.Engine, c.Name, c.Clients, c.Batch, c.Assigned, c.PerSecond, c.P50, c.P99, c.First, c.Failed, c.Searched, c.EtcdOps, c.CPU, c.DatabaseCPU)
 	}
 	_ = t.Flush()
 }
@@ -65,8 +69,8 @@ func (r *report) write(path string) error {
 	return os.WriteFile(path, append(b, '\n'), 0o600)
 }
 
-// etcdOps reads how many requests the service has made to etcd.
-func (t *target) etcdOps(tb testing.TB) float64 {
+// counted adds up a counter of the service, over those of its series whose labels match (name, value, …); zero without a service.
+func (t *target) counted(tb testing.TB, name string, labels ...string) float64 {
 	tb.Helper()
 	if t == nil {
 		return 0
@@ -75,11 +79,35 @@ func (t *target) etcdOps(tb testing.TB) float64 {
 	require.NoError(tb, err)
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() == "switchboard_extension_etcd_ops_total" {
-			for _, m := range f.GetMetric() {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if matches(m, labels) {
 				sum += m.GetCounter().GetValue()
 			}
 		}
 	}
 	return sum
+}
+
+func matches(m *dto.Metric, labels []string) bool {
+	for i := 0; i < len(labels); i += 2 {
+		if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == labels[i] && l.GetValue() == labels[i+1] }) {
+			return false
+		}
+	}
+	return true
+}
+
+// tally is what a service has counted so far.
+type tally struct{ etcdOps, numbers, searched float64 }
+
+func (t *target) tally(tb testing.TB) tally {
+	tb.Helper()
+	const allocations = "switchboard_extension_allocations_total"
+	return tally{
+		etcdOps: t.counted(tb, "switchboard_extension_etcd_ops_total"),
+		numbers: t.counted(tb, allocations), searched: t.counted(tb, allocations, "path", "database"),
+	}
 }
