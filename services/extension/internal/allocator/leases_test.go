@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/allocator"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/lease"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
+	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/clock"
 	"github.com/switchboard-phone/switchboard/services/platform/etcdx"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
@@ -109,6 +111,39 @@ func TestReleasedNumbersOfADrainedBlockAreFoundAgain(t *testing.T) {
 			require.Equal(t, int(before)+1, int(a.counter(t, "switchboard_extension_allocations_total", path)))
 			w.clock.Advance(time.Minute) // leasing pauses after it found nothing
 		}
+	})
+}
+
+func TestNumbersThatOthersFreedAreFoundAfterAWhile(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		ctx := t.Context()
+		w := newWorld(t, e)
+		w.clock = clock.NewFake(time.Now())
+		etcd := etcdtest.New(t)
+		a, b := w.replica(t, leasing(etcd)), w.replica(t, leasing(etcd))
+		w.newRange(t, a, "10000", "19999")
+		got, err := a.Allocate(ctx, w.request(1000))
+		require.NoError(t, err)
+		testkit.Eventually(t, 5*time.Second, func() error {
+			if blocks := held(t, a); len(blocks) == 0 || slices.Contains(blocks, "10000-10255") {
+				return fmt.Errorf("%v are held", blocks)
+			}
+			return nil
+		})
+
+		// The other replica releases a number of a's drained block, and does not tell.
+		_, err = b.store.Release(ctx, w.account, []uuid.UUID{got[3].Owner}, time.Time{}, w.clock.Now())
+		require.NoError(t, err)
+		w.clock.Advance(time.Minute)
+		for range 50 { // as many as it takes for new blocks to be looked for: the range is far from its end
+			next, err := a.Allocate(ctx, w.request(100))
+			require.NoError(t, err)
+			if slices.ContainsFunc(next, func(e store.Extension) bool { return e.Number == got[3].Number }) {
+				return
+			}
+		}
+		t.Error("the number is not found again")
 	})
 }
 

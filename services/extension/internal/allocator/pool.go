@@ -47,7 +47,7 @@ type site struct {
 	// retry is when leasing may be tried again after it brought nothing.
 	retry time.Time
 	// lowest is a number below which the database had nothing free but in the blocks held here, and looked is when that was last
-	// asked from the very beginning. See pool.hint.
+	// asked from the very beginning. See Allocator.lookFrom.
 	lowest number.Number
 	looked time.Time
 	// refill is closed when the refill under way is done; nil when there is none.
@@ -116,26 +116,37 @@ func (p *pool) takeLowest(siteID uuid.UUID, count int, epoch int64, now time.Tim
 // hintFor is how long it is believed that nothing is free below a number. Other replicas free numbers there and quarantines end.
 const hintFor = time.Minute
 
-// hint returns the number from which on a search for free numbers of a site begins.
-func (p *pool) hint(siteID uuid.UUID, now time.Time) number.Number {
+// hint returns the number from which on a search for free numbers of a site begins, and whether it is time to look again at those
+// below it: the caller that is told so has to.
+func (p *pool) hint(siteID uuid.UUID, now time.Time) (lowest number.Number, due bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.site(siteID)
-	if now.Sub(s.looked) >= hintFor {
-		s.lowest, s.looked = 0, now
+	if due = now.Sub(s.looked) >= hintFor; due {
+		s.looked = now
 	}
-	return s.lowest
+	return s.lowest, due
 }
 
-// learn notes that a search that began at the hint, or before, found nothing free below a number.
-func (p *pool) learn(siteID uuid.UUID, lowest number.Number) {
+// learn notes that a search that began at from found nothing free below lowest but in blocks held here. What came to be free before
+// from meanwhile is not forgotten.
+func (p *pool) learn(siteID uuid.UUID, from, lowest number.Number) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.site(siteID).lowest = lowest
+	if s := p.site(siteID); s.lowest >= from {
+		s.lowest = lowest
+	}
 }
 
-// unlearn notes that a number is free, or soon will be. The mutex is held.
+// unlearn notes that a number is free.
 func (p *pool) unlearn(n number.Number) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reconsider(n)
+}
+
+// reconsider notes that a number is free, or soon will be. The mutex is held.
+func (p *pool) reconsider(n number.Number) {
 	for _, s := range p.sites {
 		s.lowest = min(s.lowest, n)
 	}
@@ -286,7 +297,7 @@ func (p *pool) free(until, now time.Time, reserved number.Set, rows ...store.Ext
 		switch {
 		case reserved.Contains(e.Number):
 		case b == nil:
-			p.unlearn(e.Number)
+			p.reconsider(e.Number)
 		case until.After(now):
 			b.lapseAt(e.Number, until)
 		default:

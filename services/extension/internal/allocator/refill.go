@@ -122,7 +122,7 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 	if found > 0 && need <= 0 {
 		return found, nil // what was given back meanwhile suffices
 	}
-	s := a.newScan(account, ranges, p.hint(siteID, a.clock.Now()))
+	s := a.newScan(account, ranges, a.lookFrom(p, account, siteID, ranges))
 	s.look = max(s.look, int64(batch))
 	taken, err := a.takeBlocks(ctx, siteID, p, selection{
 		scan: s, epoch: epoch, taken: map[lease.Key]int64{}, own: p.keys(),
@@ -144,7 +144,7 @@ func (a *Allocator) fill(ctx context.Context, account, siteID uuid.UUID, p *pool
 		return 0, nil
 	}
 	// What was just leased is ours: the next scan need not begin before it, nor read again what will be given out of it.
-	p.learn(siteID, s.lowest(p.keys()))
+	p.learn(siteID, s.from, s.lowest(p.keys()))
 	return found + fresh, nil
 }
 
@@ -214,7 +214,7 @@ func (a *Allocator) takeBlocks(ctx context.Context, siteID uuid.UUID, p *pool, s
 		if err != nil {
 			return nil, err
 		}
-		p.learn(siteID, sel.lowest(sel.own))
+		p.learn(siteID, sel.from, sel.lowest(sel.own))
 		if len(open) == 0 {
 			return ours, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,6 +25,8 @@ type scan struct {
 	*Allocator
 	account uuid.UUID
 	ranges  []store.Range
+	// from is where it began.
+	from number.Number
 	// used counts, by block, the numbers of each range that are not free, for the blocks from lo up to but not including hi.
 	used   []map[int64]int64
 	lo, hi []int64
@@ -35,7 +38,7 @@ type scan struct {
 // newScan prepares to look at the blocks of ranges (sorted) from the one on that holds the number from, or the next that there is.
 func (a *Allocator) newScan(account uuid.UUID, ranges []store.Range, from number.Number) *scan {
 	s := &scan{
-		Allocator: a, account: account, ranges: ranges, used: make([]map[int64]int64, len(ranges)),
+		Allocator: a, account: account, ranges: ranges, from: from, used: make([]map[int64]int64, len(ranges)),
 		lo: make([]int64, len(ranges)), hi: make([]int64, len(ranges)), look: firstLook,
 	}
 	for r, rng := range ranges {
@@ -143,6 +146,43 @@ func (s *scan) lowest(own map[lease.Key]bool) number.Number {
 	return 0 // nothing is free anywhere: the next scan begins at the beginning
 }
 
+// lookBackTimeout bounds one look at the numbers before the hint.
+const lookBackTimeout = 30 * time.Second
+
+// lookFrom returns the number from which on a scan for free numbers of a site begins. Now and then those before it are looked at
+// again, in the background: where an account is nearly full that takes a second or more, and nobody shall wait for it.
+func (a *Allocator) lookFrom(p *pool, account, siteID uuid.UUID, ranges []store.Range) number.Number {
+	lowest, due := p.hint(siteID, a.clock.Now())
+	if due && lowest > 0 {
+		a.spawn(func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, lookBackTimeout)
+			defer cancel()
+			if err := a.lookBack(ctx, p, account, ranges, lowest); err != nil && a.base.Err() == nil {
+				a.log.WarnContext(ctx, "numbers that others may have freed could not be looked for", "error", err)
+			}
+		})
+	}
+	return lowest
+}
+
+// lookBack looks for a free number before upTo that is in no block held here, and has the next scan begin there.
+func (a *Allocator) lookBack(ctx context.Context, p *pool, account uuid.UUID, ranges []store.Range, upTo number.Number) error {
+	s, own := a.newScan(account, ranges, 0), p.keys()
+	for more := true; more && s.lowest(own) < upTo; {
+		var err error
+		if more, err = s.more(ctx); err != nil {
+			return err
+		}
+		for b := range s.open() {
+			if !own[b.Key()] && b.From < upTo {
+				p.unlearn(b.From)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
 // blockOf describes a block of a range.
 func blockOf(rng store.Range, index int64) lease.Block {
 	return lease.Block{Account: rng.Account, Site: rng.Site, Range: rng.ID, Index: index, Span: rng.Block(index)}
@@ -193,7 +233,7 @@ func (a *Allocator) search(ctx context.Context, p *pool, account, siteID uuid.UU
 	if err != nil {
 		return found{}, err
 	}
-	s := a.newScan(account, ranges, p.hint(siteID, a.clock.Now()))
+	s := a.newScan(account, ranges, a.lookFrom(p, account, siteID, ranges))
 	for more := true; more && s.free < int64(want); {
 		if more, err = s.more(ctx); err != nil {
 			return found{}, err
@@ -205,7 +245,7 @@ func (a *Allocator) search(ctx context.Context, p *pool, account, siteID uuid.UU
 			return found{}, err
 		}
 	}
-	p.learn(siteID, s.lowest(nil))
+	p.learn(siteID, s.from, s.lowest(nil))
 	return a.pickFrom(ctx, s, want)
 }
 
