@@ -35,6 +35,8 @@ type ImportReport struct {
 	Go       string       `json:"go"`
 	Time     time.Time    `json:"time"`
 	Cases    []ImportCase `json:"cases"`
+	// Storage is what the databases keep after all cases.
+	Storage *Storage `json:"storage"`
 }
 
 // ImportCase is one import. One row in a hundred is bad, in ten ways; that each of those is refused for its reason, and all others
@@ -84,7 +86,9 @@ func RunImport(ctx context.Context, s *stack.Stack, cfg ImportConfig) (*ImportRe
 		}
 		report.Cases = append(report.Cases, i.result)
 	}
-	return report, nil
+	var err error
+	report.Storage, err = measureStorage(ctx, s)
+	return report, err
 }
 
 // importRun is one case on its way.
@@ -325,6 +329,7 @@ func (r *ImportReport) Table(out io.Writer) {
 			say(out, "  killed after %d rows, went on %.1f s later; no row was done twice", c.KilledAt, c.ResumedSeconds)
 		}
 	}
+	r.Storage.Table(out)
 }
 
 func reasons(counts map[string]int) string {
