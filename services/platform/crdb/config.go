@@ -36,7 +36,7 @@ type Config struct {
 	StatementTimeout time.Duration `koanf:"statement_timeout"`
 	// ConnLifetime is how long a connection is used before it is replaced, so that load spreads again after a node joins.
 	ConnLifetime time.Duration `koanf:"conn_lifetime"`
-	// MaxAttempts bounds how often a transaction is run from its start.
+	// MaxAttempts bounds how often an operation is run from its start.
 	MaxAttempts int `koanf:"max_attempts"`
 }
 

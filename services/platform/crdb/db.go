@@ -145,7 +145,8 @@ func (d *DB) Close() {
 }
 
 // Do runs fn with single statements, each its own transaction, on any connection. The whole of fn must be idempotent: it is
-// repeated after conflicts, lost connections and ambiguous results, a few times and with growing pauses, while ctx lasts.
+// repeated after conflicts, lost connections and ambiguous results, at most Config.MaxAttempts times and with growing pauses, while
+// ctx lasts. Conflicts befall reads, too: PostgreSQL ends one that might not fit the order of the writes around it.
 // Use Tx for anything else. op names the operation (see the package).
 func (d *DB) Do(ctx context.Context, op string, fn func(ctx context.Context, q Querier) error) (err error) {
 	ctx, end := d.observe(ctx, op)
@@ -153,14 +154,13 @@ func (d *DB) Do(ctx context.Context, op string, fn func(ctx context.Context, q Q
 	if err := faults.Before(ctx, d.faults, op); err != nil {
 		return err
 	}
-	err = d.retry(ctx, op, min(doAttempts, d.cfg.MaxAttempts), func() error { return fn(ctx, d.pool) }, func(c Class) bool {
+	err = d.retry(ctx, op, d.cfg.MaxAttempts, func() error { return fn(ctx, d.pool) }, func(c Class) bool {
 		return c == Retryable || c == Unavailable || c == Ambiguous
 	})
 	return faults.After(ctx, d.faults, op, err)
 }
 
 const (
-	doAttempts      = 8
 	firstPause      = 2 * time.Millisecond
 	longestPause    = 250 * time.Millisecond
 	manyAttempts    = 10

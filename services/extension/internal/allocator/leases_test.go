@@ -147,6 +147,23 @@ func TestNumbersThatOthersFreedAreFoundAfterAWhile(t *testing.T) {
 	})
 }
 
+func TestAPreviewShowsWhatIsLeased(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		ctx := t.Context()
+		w := newWorld(t, e)
+		r := w.replica(t, leasing(etcdtest.New(t)))
+		w.newRange(t, r, "10000", "19999")
+		for range 3 {
+			would, err := r.Preview(ctx, w.request(200))
+			require.NoError(t, err)
+			did, err := r.Allocate(ctx, w.request(200))
+			require.NoError(t, err)
+			require.Equal(t, texts(would), texts(did))
+		}
+	})
+}
+
 func TestQuarantineEndsInAHeldBlock(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {

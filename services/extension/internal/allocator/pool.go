@@ -128,6 +128,18 @@ func (p *pool) hint(siteID uuid.UUID, now time.Time) (lowest number.Number, due 
 	return s.lowest, due
 }
 
+// earliest returns n, or the first number of a block held here that begins before it and has something free.
+func (p *pool) earliest(siteID uuid.UUID, n number.Number) number.Number {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.site(siteID).blocks {
+		if b.left > 0 {
+			return min(n, b.From)
+		}
+	}
+	return n
+}
+
 // learn notes that a search that began at from found nothing free below lowest but in blocks held here. What came to be free before
 // from meanwhile is not forgotten.
 func (p *pool) learn(siteID uuid.UUID, from, lowest number.Number) {

@@ -233,7 +233,8 @@ func (a *Allocator) search(ctx context.Context, p *pool, account, siteID uuid.UU
 	if err != nil {
 		return found{}, err
 	}
-	s := a.newScan(account, ranges, a.lookFrom(p, account, siteID, ranges))
+	// What is free in the blocks held here counts, too, and may come first.
+	s := a.newScan(account, ranges, p.earliest(siteID, a.lookFrom(p, account, siteID, ranges)))
 	for more := true; more && s.free < int64(want); {
 		if more, err = s.more(ctx); err != nil {
 			return found{}, err
@@ -245,7 +246,7 @@ func (a *Allocator) search(ctx context.Context, p *pool, account, siteID uuid.UU
 			return found{}, err
 		}
 	}
-	p.learn(siteID, s.from, s.lowest(nil))
+	p.learn(siteID, s.from, s.lowest(p.keys()))
 	return a.pickFrom(ctx, s, want)
 }
 
