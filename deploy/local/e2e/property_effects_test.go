@@ -33,6 +33,7 @@ func (m *model) apply(c call, r request, a answer) error {
 		err := m.releases(ls, a.Releases, true)
 		for _, l := range ls {
 			m.free(append(l.numbers, l.ext)...)
+			m.assignees[l.who].pending = false // an invitation that is taken back leaves somebody of the directory
 			l.state, l.pkg, l.numbers, l.ext = removed, none, nil, ""
 		}
 		return err

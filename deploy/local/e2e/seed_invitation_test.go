@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -167,4 +169,46 @@ func TestSeed24_ThePackageIsALaterStep(t *testing.T) {
 		p := tn.call(u.PhoneUser, "assignPackage", map[string]any{"package": pkg})
 		require.True(t, p.OutboundCalling)
 	})
+}
+
+func TestSeed26_AnInvitationTakenBackLeavesSomebodyWhoCanBeLicensed(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 1).withTrash() // which is for active phone users only
+		u := tn.invite()
+		token := linkToken(tn, tn.mail(u.Email, 1))
+		require.Equal(t, 1, tn.accountNow().LicensesAssigned)
+		require.Len(t, tn.removeWith(map[string]any{"phoneUsers": []string{u.PhoneUser}, "validateOnly": true}), 1)
+		require.Equal(t, "PENDING", tn.user(u.Name).Status, "looking at it first takes nothing back")
+		require.Len(t, tn.removeWith(map[string]any{"phoneUsers": []string{u.PhoneUser}}), 1)
+		require.Zero(t, tn.accountNow().LicensesAssigned, "the seat is free")
+		left := tn.user(u.Name)
+		require.Equal(t, "ACTIVE", left.Status)
+		require.Empty(t, left.PhoneUser)
+
+		_, err := tn.confirm(u.Name, token)
+		tn.refused(err, "TOKEN_INVALID")
+		p := tn.assign(u.Name)[0]
+		_, err = tn.confirm(u.Name, token)
+		tn.refused(err, "TOKEN_INVALID")
+		require.Equal(t, "1000", p.ExtensionNumber)
+		require.NoError(t, errors.Join(tn.settled().disagreements()...))
+		kinds := map[string]int{}
+		for _, n := range tn.notifications("recipient = " + strconv.Quote(u.Email)) {
+			kinds[n.Kind+" "+n.PhoneUser]++
+		}
+		require.Equal(t, map[string]int{"INVITATION " + u.PhoneUser: 1, "WELCOME " + p.Name: 1}, kinds, "told once of each")
+		require.Len(t, tn.mails(u.Email), 2)
+		page, err := tn.lookup(linkToken(tn, tn.mail(u.Email, 2)))
+		require.NoError(t, err)
+		require.False(t, page.ExtensionChangeable, "it is an assigned licence like any other")
+	})
+}
+
+// user reads a person of the directory.
+func (tn *tenant) user(name string) gatewayclient.User {
+	tn.Helper()
+	var out gatewayclient.User
+	require.NoError(tn, tn.admin.Get(tn.Context(), "/v1/"+name, &out))
+	return out
 }

@@ -132,7 +132,7 @@ func (op *confirm) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (s
 	p.State, p.ExtensionNumber, p.UpdateTime = model.StateActive, op.number, e.clock.Now()
 	mails, err := e.told(&p, op.AccountName, originOfSaga(s))
 	return store.Finish{
-		Update: []model.PhoneUser{p}, ConfirmUser: p.AssigneeID, Outbox: mails,
+		Update: []model.PhoneUser{p}, ActivateUsers: []uuid.UUID{p.AssigneeID}, Outbox: mails,
 		Log: []model.LogEntry{
 			e.entry(s, &p, model.LogConfirmed, snapshot(&locked[0]), snapshot(&p)),
 			e.entry(s, &p, model.LogAssigned, nil, snapshot(&p)),

@@ -50,6 +50,9 @@ func (op *remove) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (st
 		if p.Live() { // in the trash the seat is free already
 			f.ReleaseSeats++
 		}
+		if p.State == model.StatePending { // the invitation is taken back: somebody in the directory like any other is left
+			f.ActivateUsers = append(f.ActivateUsers, p.AssigneeID)
+		}
 		f.Delete = append(f.Delete, p.ID)
 		f.Log = append(f.Log, e.entry(s, p, kind, snapshot(p), nil))
 		answer.Releases = append(answer.Releases, release(p, op.records[p.ID]))

@@ -130,8 +130,8 @@ type Finish struct {
 	ReleaseSeats int
 	Log          []model.LogEntry
 	Outbox       []OutboxMessage
-	// ConfirmUser is a directory user that becomes ACTIVE; uuid.Nil for none.
-	ConfirmUser uuid.UUID
+	// ActivateUsers are directory users that become ACTIVE.
+	ActivateUsers []uuid.UUID
 	// Response is remembered under the caller's request id.
 	Response []byte
 }

@@ -64,7 +64,7 @@ func deleteSagas(ctx context.Context, tx pgx.Tx, account uuid.UUID, ids []uuid.U
 func queueFinishes(batch *pgx.Batch, account uuid.UUID, finishes []*store.Finish) error {
 	var (
 		updates            []model.PhoneUser
-		deletes, confirmed []uuid.UUID
+		deletes, activated []uuid.UUID
 		seats              int
 		log                []model.LogEntry
 		outbox             []store.OutboxMessage
@@ -73,9 +73,7 @@ func queueFinishes(batch *pgx.Batch, account uuid.UUID, finishes []*store.Finish
 		updates, deletes = append(updates, f.Update...), append(deletes, f.Delete...)
 		log, outbox = append(log, f.Log...), append(outbox, f.Outbox...)
 		seats += f.ReleaseSeats
-		if f.ConfirmUser != uuid.Nil {
-			confirmed = append(confirmed, f.ConfirmUser)
-		}
+		activated = append(activated, f.ActivateUsers...)
 		if f.Saga.RequestID != "" {
 			batch.Queue(`UPDATE requests SET response = $3 WHERE account_id = $1 AND request_id = $2`, account, f.Saga.RequestID, f.Response)
 		}
@@ -89,8 +87,8 @@ func queueFinishes(batch *pgx.Batch, account uuid.UUID, finishes []*store.Finish
 	if len(deletes) > 0 {
 		batch.Queue(`DELETE FROM phone_users WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[])`, account, deletes)
 	}
-	if len(confirmed) > 0 {
-		batch.Queue(`UPDATE users SET status = 'ACTIVE' WHERE account_id = $1 AND user_id = ANY($2::UUID[])`, account, confirmed)
+	if len(activated) > 0 {
+		batch.Queue(`UPDATE users SET status = 'ACTIVE' WHERE account_id = $1 AND user_id = ANY($2::UUID[])`, account, activated)
 	}
 	if err := queueInsertLog(batch, log); err != nil {
 		return err
