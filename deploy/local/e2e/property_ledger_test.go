@@ -157,7 +157,7 @@ var possibleRefusals = map[string][]string{
 	"template":             {},
 	"import":               {},
 	"resend":               {"LICENSE_REQUIRED", "ALREADY_SET_UP", "RESEND_TOO_SOON"},
-	"setup":                {"LICENSE_REQUIRED", "FIELD_INVALID", "TOKEN_INVALID", "EXTENSION_IN_USE", "EXTENSION_OUT_OF_RANGE", "ETAG_MISMATCH"},
+	"setup":                {"LICENSE_REQUIRED", "FIELD_INVALID", "TOKEN_INVALID", "EXTENSION_IN_USE", "EXTENSION_OUT_OF_RANGE"},
 	"invite":               {"LICENSE_EXHAUSTED"},
 	"confirm":              {"TOKEN_INVALID", "EXTENSION_RANGE_EXHAUSTED"},
 	"assign":               {"USER_PENDING", "ALREADY_LICENSED", "LICENSE_EXHAUSTED", "EXTENSION_RANGE_EXHAUSTED", "PACKAGE_SEATS_EXHAUSTED"},

@@ -49,6 +49,13 @@ func TestSeed13_TheExtensionIsChangedAfterwards(t *testing.T) {
 		require.NoError(t, err, "what one has already is no change")
 		require.Equal(t, "4242", again.ExtensionNumber)
 
+		tn.unchanged(func() {
+			_, err := tn.tryExtension(ada, "", "")
+			require.Equal(t, map[string]string{"number": ""}, tn.refused(err, "EXTENSION_INVALID", "extensionNumber").Metadata)
+			_, err = tn.patch(ada, "site,extensionNumber", map[string]any{"site": tn.main, "extensionNumber": ""})
+			tn.refused(err, "EXTENSION_INVALID")
+		})
+
 		third := tn.one()
 		require.Equal(t, ada.ExtensionNumber, third.ExtensionNumber, "the number given up is given to the next one")
 	})

@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,9 +10,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
+	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
+	"github.com/switchboard-phone/switchboard/services/license/internal/view"
 	"github.com/switchboard-phone/switchboard/services/license/migrations"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
@@ -121,5 +126,52 @@ func TestWhatIsUndoneForNobodyIsLogged(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// TestAMoveIsPlannedAnew changes a phone user between the look at it and the beginning of a change of its extension.
+func TestAMoveIsPlannedAnew(t *testing.T) {
+	eachWorld(t, func(t *testing.T, newWorld makeWorld) {
+		w := newWorld(5, 1)
+		answer, err := w.engine.Assign(t.Context(), w.assignment("", uuid.Nil, 0))
+		require.NoError(t, err)
+		_, id, err := model.ParsePhoneUser(answer.GetPhoneUsers()[0].GetName())
+		require.NoError(t, err)
+		ring := int32(10)
+		interfere := func(times int) {
+			next := w.script.Hits("license.BeginSagas") + 1
+			for nth := next; nth < next+times; nth++ {
+				w.script.DoBefore("license.BeginSagas", nth, func(ctx context.Context) error {
+					ring++
+					_, err := w.engine.Update(ctx, provisioning.Update{Account: w.account, PhoneUser: id, Settings: func(*licensev1.Settings) *licensev1.Settings {
+						return &licensev1.Settings{RingSeconds: proto.Int32(ring)}
+					}})
+					return err
+				})
+			}
+		}
+		change := func(number, etag string) error {
+			return second(w.engine.Update(t.Context(), provisioning.Update{Account: w.account, PhoneUser: id, Extension: &number, Etag: etag}))
+		}
+		now := func() model.PhoneUser { return w.phoneUsers(t)[0] }
+
+		interfere(2)
+		require.NoError(t, change("1020", ""))
+		require.Equal(t, "1020", now().ExtensionNumber)
+		require.Equal(t, ring, now().Settings.GetRingSeconds(), "both changes are made")
+
+		interfere(1)
+		err = change("1021", view.Etag(now().Revision))
+		refusal, ok := errs.From(err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, commonv1.Reason_ETAG_MISMATCH, refusal.Reason(), "who sent an etag wants to know")
+		require.Equal(t, view.Etag(now().Revision), refusal.Metadata()["etag"])
+
+		interfere(100)
+		require.Equal(t, commonv1.Reason_OPERATION_IN_PROGRESS, errs.Reason(change("1021", "")), "not for ever")
+		require.Equal(t, "1020", now().ExtensionNumber)
+		w.script.Clear()
+		require.NoError(t, change("1021", ""))
+		w.check(t)
 	})
 }

@@ -43,8 +43,24 @@ func (e *Engine) Update(ctx context.Context, u Update) (*licensev1.PhoneUser, er
 	return answer, e.requireLicence(ctx, u.Account, []uuid.UUID{u.PhoneUser}, err)
 }
 
-// moveTo changes extension, site or both.
-func (e *Engine) moveTo(ctx context.Context, u Update) (*licensev1.PhoneUser, error) {
+// moveRuns bounds how often a change is planned anew because the phone user was changed meanwhile.
+const moveRuns = 5
+
+// errPlannedBefore says that a phone user is not any more what a change was planned from.
+var errPlannedBefore = errors.New("the phone user was changed after this change was planned")
+
+// moveTo changes extension, site or both. Somebody else's change in between is in the way only of a caller who sent an etag.
+func (e *Engine) moveTo(ctx context.Context, u Update) (answer *licensev1.PhoneUser, err error) {
+	for range moveRuns {
+		if answer, err = e.tryMove(ctx, u); !errors.Is(err, errPlannedBefore) {
+			break
+		}
+	}
+	return answer, err
+}
+
+// tryMove plans the change from the phone user as it is now, and carries it out unless the phone user is changed in between.
+func (e *Engine) tryMove(ctx context.Context, u Update) (*licensev1.PhoneUser, error) {
 	account, err := e.store.GetAccount(ctx, u.Account)
 	if err != nil {
 		return nil, err
@@ -68,9 +84,12 @@ func (e *Engine) moveTo(ctx context.Context, u Update) (*licensev1.PhoneUser, er
 		if err := u.check(&ps[0]); err != nil {
 			return err
 		}
-		// What the plan was made from must still hold.
 		if ps[0].Revision != present.Revision {
-			return etagMismatch(&ps[0])
+			return store.InProgress(&ps[0]).Wrap(errPlannedBefore)
+		}
+		if u.Extension != nil && op.Extension == "" && op.SiteID == present.SiteID {
+			return errs.New(commonv1.Reason_EXTENSION_INVALID, "an extension number is not taken away: name another one, or another site").
+				With("number", "").Violation("phone_user.extension_number", "must not be empty")
 		}
 		return nil
 	})

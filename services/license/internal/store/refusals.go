@@ -11,7 +11,7 @@ import (
 )
 
 // InProgress is the refusal to change a phone user that an operation holds.
-func InProgress(p *model.PhoneUser) error {
+func InProgress(p *model.PhoneUser) *errs.Error {
 	return errs.New(commonv1.Reason_OPERATION_IN_PROGRESS, "another operation on the phone user is under way: repeat the call").
 		With("resource", model.PhoneUserName(p.AccountID, p.ID))
 }
