@@ -228,7 +228,7 @@ func (m *model) refusesBatch(c call) *refusal {
 	}
 	notActive := each("LICENSE_REQUIRED", func(_ int, l *licence) bool { return l.state != active })
 	checks := []func() *refusal{func() *refusal { return refusesList(m.licenceNames(c)) }}
-	if c.Kind == "batchAssignPackage" { // it says who has lost the licence, rather than who never was
+	if c.Kind == "batchAssignPackage" || c.Kind == "batchRemovePackages" { // it says who has lost the licence, rather than who never was
 		checks = append(checks, each("LICENSE_REQUIRED", func(_ int, l *licence) bool { return l != nil && l.state == removed }))
 	}
 	checks = append(checks, each("NOT_FOUND", func(_ int, l *licence) bool { return l == nil || l.state == removed }))

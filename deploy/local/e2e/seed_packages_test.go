@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,10 @@ func TestSeed04_SettingsPackageAndNumbersComeAfterTheLicence(t *testing.T) {
 			err := tn.admin.Patch(t.Context(), "/v1/"+name+"?updateMask=settings.ringSeconds", map[string]any{"settings": map[string]any{"ringSeconds": 20}}, nil)
 			tn.refused(err, reason)
 			tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), reason)
+			for _, preview := range []bool{true, false} {
+				err := tn.try("/phoneUsers:batchRemovePackages", map[string]any{"phoneUsers": []string{u.Name, name}, "validateOnly": preview})
+				tn.refused(err, reason, "phoneUsers[1]")
+			}
 		})
 	})
 }
@@ -101,6 +106,18 @@ func TestSeed18_ANumberNeedsAPackage(t *testing.T) {
 
 		tn.call(two[1].Name, "assignPackage", map[string]any{"package": pkg})
 		tn.unchanged(func() {
+			many := make([]string, 21)
+			for i := range many {
+				many[i] = fmt.Sprintf("+441632961%03d", i)
+			}
+			for _, method := range []string{"assignPackage", "assignPhoneNumbers", "unassignPhoneNumbers"} {
+				body := map[string]any{"phoneNumbers": many}
+				if method == "assignPackage" {
+					body["package"] = pkg
+				}
+				refusal := tn.refused(tn.tryOn(two[1].Name, method, body), "BATCH_TOO_LARGE", "phoneNumbers")
+				require.Equal(t, []string{"20", "21"}, []string{refusal.Metadata["limit"], refusal.Metadata["count"]}, method)
+			}
 			taken := map[string]any{"phoneNumbers": []string{numbers[2], numbers[0]}}
 			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", taken), "NUMBER_NOT_AVAILABLE")
 			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"+441632960999"}}), "NUMBER_NOT_AVAILABLE")

@@ -187,7 +187,10 @@ func TestSeed37_TheTrashFreesSeatPackageAndNumbers(t *testing.T) {
 			require.NoError(t, tn.admin.Post(t.Context(), tn.path+"/phoneUsers:batchTrash", body, &preview))
 		})
 		require.ElementsMatch(t, numbers, preview.Releases[0].PhoneNumbers)
-		tn.trash(u)
+		require.Equal(t, 1, preview.Releases[0].RecordCount)
+		var done struct{ Releases []gatewayclient.Release }
+		require.NoError(t, tn.admin.Post(t.Context(), tn.path+"/phoneUsers:batchTrash", map[string]any{"phoneUsers": []string{u.Name}}, &done))
+		require.Equal(t, preview, done, "what was announced is what went")
 		require.Zero(t, tn.accountNow().LicensesAssigned)
 		other := tn.call(tn.one().Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers})
 		require.Equal(t, numbers, other.PhoneNumbers)

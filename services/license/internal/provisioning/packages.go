@@ -251,14 +251,15 @@ func (e *Engine) RemovePackages(ctx context.Context, t Targets) (*licensev1.Batc
 	}
 	answer := &licensev1.BatchRemovePackagesResponse{}
 	op := &removePackages{Quarantine: account.Policy.PhoneNumberQuarantine}
-	return answer, e.perform(ctx, t.request(op, requireActive), answer)
+	err = e.perform(ctx, t.request(op, requireActive), answer)
+	return answer, e.requireLicence(ctx, t.Account, t.PhoneUsers, err)
 }
 
 // PreviewRemovePackages says what RemovePackages would do.
 func (e *Engine) PreviewRemovePackages(ctx context.Context, t Targets) (*licensev1.BatchRemovePackagesResponse, error) {
 	before, err := e.readTargets(ctx, &t, requireActive)
 	if err != nil {
-		return nil, err
+		return nil, e.requireLicence(ctx, t.Account, t.PhoneUsers, err)
 	}
 	after := slices.Clone(before)
 	for i := range after {

@@ -23,12 +23,17 @@ type trash struct {
 	PhoneNumberQuarantine time.Duration `json:"phoneNumberQuarantine,omitempty"`
 	TrashTime             time.Duration `json:"trashTime"`
 	atomicRemote
+
+	records map[uuid.UUID]int
 }
 
 func (*trash) kind() string { return "TRASH" }
 
 // remote keeps the extensions for their owners and frees packages and numbers. Neither service refuses.
-func (op *trash) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model.PhoneUser) error {
+func (op *trash) remote(ctx context.Context, e *Engine, s *store.Saga, _ []model.PhoneUser) (err error) {
+	if op.records, err = e.store.CountRecords(ctx, s.AccountID, s.PhoneUserIDs); err != nil {
+		return err
+	}
 	var both errgroup.Group
 	both.Go(func() error { return e.extensions.Hold(ctx, s.AccountID, s.PhoneUserIDs) })
 	both.Go(func() error { return e.numbering.Remove(ctx, s.AccountID, s.PhoneUserIDs, op.PhoneNumberQuarantine) })
@@ -41,7 +46,7 @@ func (op *trash) finish(e *Engine, s *store.Saga, locked []model.PhoneUser) (sto
 	for i := range locked {
 		f.Log = append(f.Log, e.entry(s, &locked[i], model.LogTrashed, snapshot(&locked[i]), snapshot(&after[i])))
 	}
-	return f, trashAnswer(locked, finished(after)), nil
+	return f, trashAnswer(locked, finished(after), op.records), nil
 }
 
 // trashed are the phone users as they are in the trash.
@@ -56,10 +61,10 @@ func (op *trash) trashed(ps []model.PhoneUser, now time.Time) []model.PhoneUser 
 	return after
 }
 
-func trashAnswer(before, after []model.PhoneUser) *licensev1.BatchTrashResponse {
+func trashAnswer(before, after []model.PhoneUser, records map[uuid.UUID]int) *licensev1.BatchTrashResponse {
 	answer := &licensev1.BatchTrashResponse{PhoneUsers: view.PhoneUsers(after, nil)}
 	for i := range before {
-		r := release(&before[i], 0)
+		r := release(&before[i], records[before[i].ID])
 		r.ExtensionNumber = "" // kept for its owner
 		answer.Releases = append(answer.Releases, r)
 	}
@@ -106,7 +111,11 @@ func (e *Engine) PreviewTrash(ctx context.Context, t Targets) (*licensev1.BatchT
 	if err != nil {
 		return nil, err
 	}
-	return trashAnswer(ps, (&trash{TrashTime: e.cfg.TrashTime}).trashed(ps, e.clock.Now())), nil
+	records, err := e.store.CountRecords(ctx, t.Account, t.PhoneUsers)
+	if err != nil {
+		return nil, err
+	}
+	return trashAnswer(ps, (&trash{TrashTime: e.cfg.TrashTime}).trashed(ps, e.clock.Now()), records), nil
 }
 
 // restore brings phone users back from the trash.

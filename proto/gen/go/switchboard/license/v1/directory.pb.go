@@ -31,7 +31,7 @@ type User_Status int32
 const (
 	// Not set.
 	User_STATUS_UNSPECIFIED User_Status = 0
-	// A full member of the directory.
+	// A full member of the directory: added without a licence, confirmed, or the invitation was taken back.
 	User_ACTIVE User_Status = 1
 	// Invited; has not confirmed the account yet.
 	User_PENDING User_Status = 2

@@ -36,10 +36,11 @@ const (
 // DirectoryService keeps the people and rooms of an account, with or without a phone licence.
 type DirectoryServiceClient interface {
 	// Adds a person. With the feature PHONE the person is PENDING, a licence seat is taken at once, and an invitation mail
-	// with a confirmation link goes out; the extension follows on confirmation.
+	// with a confirmation link goes out; the extension follows on confirmation. As that gives a licence, only the account's owner or
+	// administrator may do it; an operator adds people without.
 	//
 	// Atomic. Idempotent under request_id. Refused with PERMISSION_DENIED, FIELD_INVALID, EMAIL_IN_USE, LICENSE_EXHAUSTED,
-	// REQUEST_ID_REUSED.
+	// SITE_REQUIRED, REQUEST_ID_REUSED.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Adds up to 1,000 people, all or none, in the order asked. As CreateUser for each; errors name `users[i]`.
 	//
@@ -161,10 +162,11 @@ func (c *directoryServiceClient) ListRooms(ctx context.Context, in *ListRoomsReq
 // DirectoryService keeps the people and rooms of an account, with or without a phone licence.
 type DirectoryServiceServer interface {
 	// Adds a person. With the feature PHONE the person is PENDING, a licence seat is taken at once, and an invitation mail
-	// with a confirmation link goes out; the extension follows on confirmation.
+	// with a confirmation link goes out; the extension follows on confirmation. As that gives a licence, only the account's owner or
+	// administrator may do it; an operator adds people without.
 	//
 	// Atomic. Idempotent under request_id. Refused with PERMISSION_DENIED, FIELD_INVALID, EMAIL_IN_USE, LICENSE_EXHAUSTED,
-	// REQUEST_ID_REUSED.
+	// SITE_REQUIRED, REQUEST_ID_REUSED.
 	CreateUser(context.Context, *CreateUserRequest) (*User, error)
 	// Adds up to 1,000 people, all or none, in the order asked. As CreateUser for each; errors name `users[i]`.
 	//

@@ -53,7 +53,8 @@ type ImportServiceClient interface {
 	// again for half an hour. Where licence seats, extension numbers or package seats do not suffice, the first rows get them.
 	//
 	// With validate_only every row is checked as it would be and what the rows take adds up over the file, but not what they would
-	// give back. Idempotent under request_id, also when the first call was interrupted.
+	// give back. Idempotent under request_id, also when the first call was interrupted. A dry run does not use the id up for the real
+	// one; under the id of a real one it is answered with that.
 	//
 	// Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column), BATCH_EMPTY (no rows),
 	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.
@@ -207,7 +208,8 @@ type ImportServiceServer interface {
 	// again for half an hour. Where licence seats, extension numbers or package seats do not suffice, the first rows get them.
 	//
 	// With validate_only every row is checked as it would be and what the rows take adds up over the file, but not what they would
-	// give back. Idempotent under request_id, also when the first call was interrupted.
+	// give back. Idempotent under request_id, also when the first call was interrupted. A dry run does not use the id up for the real
+	// one; under the id of a real one it is answered with that.
 	//
 	// Refused with CSV_INVALID (naming line and column, with a suggestion for an unknown column), BATCH_EMPTY (no rows),
 	// BATCH_TOO_LARGE (more than 100,000 rows), REQUEST_ID_REUSED; nothing is kept of a refused file.

@@ -1443,7 +1443,8 @@ type Release struct {
 	Package string `protobuf:"bytes,4,opt,name=package,proto3" json:"package,omitempty"`
 	// The direct numbers freed.
 	PhoneNumbers []string `protobuf:"bytes,5,rep,name=phone_numbers,json=phoneNumbers,proto3" json:"phone_numbers,omitempty"`
-	// How many records (call history, voicemail, recordings) leave the person; they stay in the account log.
+	// How many records (call history, voicemail, recordings) leave the person, for those in the trash when the time there is over; they
+	// stay in the account log. 0 where only packages are removed.
 	RecordCount   int32 `protobuf:"varint,6,opt,name=record_count,json=recordCount,proto3" json:"record_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1932,11 +1933,11 @@ const file_switchboard_license_v1_phone_user_proto_rawDesc = "" +
 	"\x13ResendInviteRequest\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\x04name\":\n" +
 	"\x14ResendInviteResponse\x12\"\n" +
-	"\fnotification\x18\x01 \x01(\tR\fnotification\"\xbe\x01\n" +
+	"\fnotification\x18\x01 \x01(\tR\fnotification\"\xbc\x01\n" +
 	"\x14AssignPackageRequest\x12\x1f\n" +
 	"\x04name\x18\x01 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12'\n" +
-	"\apackage\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apackage\x123\n" +
-	"\rphone_numbers\x18\x03 \x03(\tB\x0e\xbaH\v\x92\x01\b\x10\x14\"\x04r\x02\x18 R\fphoneNumbers\x12'\n" +
+	"\apackage\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\apackage\x121\n" +
+	"\rphone_numbers\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x18 R\fphoneNumbers\x12'\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\trequestId\"\x9b\x01\n" +
 	"\x19AssignPhoneNumbersRequest\x12\x1f\n" +

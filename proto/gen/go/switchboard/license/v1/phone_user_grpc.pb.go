@@ -44,7 +44,8 @@ const (
 // Every change is carried through to the end once it was accepted, whatever process dies meanwhile. Batches are all or nothing.
 // With request_id a call is idempotent: a repeat with the same body replays the first answer and never acts twice, one with
 // another body is refused with REQUEST_ID_REUSED. Refused calls change nothing and are not remembered. With validate_only a
-// call answers what would happen, changes nothing, and is refused where the real call would be.
+// call answers what would happen, changes nothing, uses no request_id up, and is refused where the real call would be; under a
+// request_id that was used it is answered as the real call is.
 //
 // Every method may also be refused with PERMISSION_DENIED, UNAUTHENTICATED, NOT_FOUND (a resource named in the request),
 // OPERATION_IN_PROGRESS (another change of the same phone user is under way) and UNAVAILABLE.
@@ -62,8 +63,9 @@ type PhoneUserServiceClient interface {
 	// Reads a phone user, in whatever state. Everybody in the directory may read their own.
 	GetPhoneUser(ctx context.Context, in *GetPhoneUserRequest, opts ...grpc.CallOption) (*PhoneUser, error)
 	// Changes the fields of a phone user that update_mask names. A new extension number is taken and the old one freed in one step.
-	// A new site without a new extension number gives the lowest free number of the new site. Everybody in the directory may change their
-	// own settings, and nothing else of their own.
+	// A new site without a new extension number gives the lowest free number of the new site; an empty number without a new site is
+	// EXTENSION_INVALID. Without an etag the change is made whatever others change meanwhile. Everybody in the directory may change
+	// their own settings, and nothing else of their own.
 	//
 	// Refused with FIELD_INVALID, LICENSE_REQUIRED (not active), EXTENSION_IN_USE (naming the holder and free alternatives),
 	// EXTENSION_INVALID, EXTENSION_OUT_OF_RANGE, EXTENSION_RESERVED, EXTENSION_RANGE_EXHAUSTED, ETAG_MISMATCH.
@@ -76,7 +78,7 @@ type PhoneUserServiceClient interface {
 	// Assigns a calling package, in place of the one held, and on request direct numbers. Numbers held are kept.
 	//
 	// Refused with LICENSE_REQUIRED, PACKAGE_INACTIVE, PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
-	// REQUEST_ID_REUSED.
+	// BATCH_TOO_LARGE (20), DUPLICATE_IN_BATCH, REQUEST_ID_REUSED.
 	AssignPackage(ctx context.Context, in *AssignPackageRequest, opts ...grpc.CallOption) (*PhoneUser, error)
 	// Assigns direct numbers in addition to those held.
 	//
@@ -96,6 +98,8 @@ type PhoneUserServiceClient interface {
 	BatchRemovePackages(ctx context.Context, in *BatchRemovePackagesRequest, opts ...grpc.CallOption) (*BatchRemovePackagesResponse, error)
 	// Removes the licences of up to 100 phone users: they are gone from the list, their seats, extensions, packages and direct
 	// numbers are free at once (extensions and numbers after the account's quarantine), their records stay in the account log only.
+	// Removing somebody who is PENDING takes the invitation back: its link leads nowhere any more, and the person is ACTIVE in the
+	// directory, as one who was added without a licence.
 	//
 	// Refused with TRASH_REQUIRED (policy soft_delete and still active), BATCH_EMPTY, BATCH_TOO_LARGE, DUPLICATE_IN_BATCH.
 	BatchRemove(ctx context.Context, in *BatchRemoveRequest, opts ...grpc.CallOption) (*BatchRemoveResponse, error)
@@ -261,7 +265,8 @@ func (c *phoneUserServiceClient) BatchRestore(ctx context.Context, in *BatchRest
 // Every change is carried through to the end once it was accepted, whatever process dies meanwhile. Batches are all or nothing.
 // With request_id a call is idempotent: a repeat with the same body replays the first answer and never acts twice, one with
 // another body is refused with REQUEST_ID_REUSED. Refused calls change nothing and are not remembered. With validate_only a
-// call answers what would happen, changes nothing, and is refused where the real call would be.
+// call answers what would happen, changes nothing, uses no request_id up, and is refused where the real call would be; under a
+// request_id that was used it is answered as the real call is.
 //
 // Every method may also be refused with PERMISSION_DENIED, UNAUTHENTICATED, NOT_FOUND (a resource named in the request),
 // OPERATION_IN_PROGRESS (another change of the same phone user is under way) and UNAVAILABLE.
@@ -279,8 +284,9 @@ type PhoneUserServiceServer interface {
 	// Reads a phone user, in whatever state. Everybody in the directory may read their own.
 	GetPhoneUser(context.Context, *GetPhoneUserRequest) (*PhoneUser, error)
 	// Changes the fields of a phone user that update_mask names. A new extension number is taken and the old one freed in one step.
-	// A new site without a new extension number gives the lowest free number of the new site. Everybody in the directory may change their
-	// own settings, and nothing else of their own.
+	// A new site without a new extension number gives the lowest free number of the new site; an empty number without a new site is
+	// EXTENSION_INVALID. Without an etag the change is made whatever others change meanwhile. Everybody in the directory may change
+	// their own settings, and nothing else of their own.
 	//
 	// Refused with FIELD_INVALID, LICENSE_REQUIRED (not active), EXTENSION_IN_USE (naming the holder and free alternatives),
 	// EXTENSION_INVALID, EXTENSION_OUT_OF_RANGE, EXTENSION_RESERVED, EXTENSION_RANGE_EXHAUSTED, ETAG_MISMATCH.
@@ -293,7 +299,7 @@ type PhoneUserServiceServer interface {
 	// Assigns a calling package, in place of the one held, and on request direct numbers. Numbers held are kept.
 	//
 	// Refused with LICENSE_REQUIRED, PACKAGE_INACTIVE, PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
-	// REQUEST_ID_REUSED.
+	// BATCH_TOO_LARGE (20), DUPLICATE_IN_BATCH, REQUEST_ID_REUSED.
 	AssignPackage(context.Context, *AssignPackageRequest) (*PhoneUser, error)
 	// Assigns direct numbers in addition to those held.
 	//
@@ -313,6 +319,8 @@ type PhoneUserServiceServer interface {
 	BatchRemovePackages(context.Context, *BatchRemovePackagesRequest) (*BatchRemovePackagesResponse, error)
 	// Removes the licences of up to 100 phone users: they are gone from the list, their seats, extensions, packages and direct
 	// numbers are free at once (extensions and numbers after the account's quarantine), their records stay in the account log only.
+	// Removing somebody who is PENDING takes the invitation back: its link leads nowhere any more, and the person is ACTIVE in the
+	// directory, as one who was added without a licence.
 	//
 	// Refused with TRASH_REQUIRED (policy soft_delete and still active), BATCH_EMPTY, BATCH_TOO_LARGE, DUPLICATE_IN_BATCH.
 	BatchRemove(context.Context, *BatchRemoveRequest) (*BatchRemoveResponse, error)
