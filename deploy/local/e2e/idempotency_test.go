@@ -40,6 +40,66 @@ func TestRequestIDReplaysTheFirstAnswer(t *testing.T) {
 	})
 }
 
+func TestAnInvitationIsReplayedWhenTheSiteIsNotClearAnyMore(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		user := gatewayclient.User{Email: "new@" + tn.domain, Features: []string{"PHONE"}}
+		path := tn.path + "/users?requestId=" + uuid.NewString()
+		var first, again gatewayclient.User
+		require.NoError(t, tn.admin.Post(t.Context(), path, user, &first))
+		tn.mail(user.Email, 1)
+		tn.site("Branch", "200", "299")
+		tn.unchanged(func() {
+			require.NoError(t, tn.admin.Post(t.Context(), path, user, &again))
+			require.Equal(t, first, again, "the same answer")
+			other := user
+			other.GivenName = "Somebody"
+			tn.refused(tn.admin.Post(t.Context(), path, other, nil), "REQUEST_ID_REUSED")
+			tn.refused(tn.try("/users", user), "SITE_REQUIRED")
+		})
+		require.Equal(t, 1, tn.accountNow().LicensesAssigned)
+	})
+}
+
+func TestValidateOnlyUnderAUsedRequestID(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10).withTrash()
+		people, pkg, rooms := tn.userNames(2), tn.pkg("Domestic", 5), []string{tn.room("Blue"), tn.room("Red")}
+		two := tn.assign(rooms...)
+		users := names(tn.assign(people...))
+		for _, c := range []struct {
+			method      string
+			body, other map[string]any
+		}{
+			{"batchAssign", map[string]any{"assignees": tn.userNames(1)}, map[string]any{"assignees": people}},
+			{"batchAssignPackage", map[string]any{"phoneUsers": users, "package": pkg}, map[string]any{"phoneUsers": users[:1], "package": pkg}},
+			{"batchRemovePackages", map[string]any{"phoneUsers": users}, map[string]any{"phoneUsers": users[:1]}},
+			{"batchTrash", map[string]any{"phoneUsers": users}, map[string]any{"phoneUsers": users[:1]}},
+			{"batchRestore", map[string]any{"phoneUsers": users}, map[string]any{"phoneUsers": users[:1]}},
+			{"batchRemove", map[string]any{"phoneUsers": names(two[:1])}, map[string]any{"phoneUsers": names(two[1:])}},
+		} {
+			t.Log(c.method)
+			requestID, path := uuid.NewString(), "/phoneUsers:"+c.method
+			c.body["requestId"], c.other["requestId"] = requestID, requestID
+			c.body["validateOnly"] = true
+			require.NoError(t, tn.try(path, c.body), "looking at it first does not use the id up")
+			delete(c.body, "validateOnly")
+			var first, preview map[string]any
+			require.NoError(t, tn.admin.Post(t.Context(), tn.path+path, c.body, &first))
+			c.body["validateOnly"], c.other["validateOnly"] = true, true
+			tn.unchanged(func() {
+				require.NoError(t, tn.admin.Post(t.Context(), tn.path+path, c.body, &preview))
+				require.Equal(t, first, preview, "the first answer, as the real call gets it")
+				tn.refused(tn.try(path, c.other), "REQUEST_ID_REUSED")
+				delete(c.other, "validateOnly")
+				tn.refused(tn.try(path, c.other), "REQUEST_ID_REUSED")
+			})
+		}
+	})
+}
+
 func TestRefusedCallsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *stack.Stack) {

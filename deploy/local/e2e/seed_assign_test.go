@@ -13,6 +13,7 @@ import (
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 	"github.com/switchboard-phone/switchboard/deploy/local/issuer"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/license"
 )
 
 func TestSeed01_OnlyOwnerOrAdminAssignsAndRemoves(t *testing.T) {
@@ -34,6 +35,7 @@ func TestSeed01_OnlyOwnerOrAdminAssignsAndRemoves(t *testing.T) {
 				reason string
 			}{
 				"member":            {tn.member, "PERMISSION_DENIED"},
+				"operator":          {tn.operator, "PERMISSION_DENIED"},
 				"stranger":          {stranger.owner, "PERMISSION_DENIED"},
 				"nobody":            {tn.anonymous, "UNAUTHENTICATED"},
 				"unsigned token":    {wrongKey, "UNAUTHENTICATED"},
@@ -45,10 +47,18 @@ func TestSeed01_OnlyOwnerOrAdminAssignsAndRemoves(t *testing.T) {
 				tn.refused(err, who.reason)
 				err = who.client.Post(t.Context(), tn.path+"/phoneUsers:batchRemove", map[string]any{"phoneUsers": []string{byOwner[0].Name}}, nil)
 				tn.refused(err, who.reason)
+				invited := gatewayclient.User{Email: "invited@" + tn.domain, Features: []string{"PHONE"}}
+				tn.refused(who.client.Post(t.Context(), tn.path+"/users", invited, nil), who.reason)
+				_, err = who.client.CreateUsers(t.Context(), tn.account, []gatewayclient.User{{Email: "plain@" + tn.domain}, invited})
+				tn.refused(err, who.reason)
+				require.Len(t, list[gatewayclient.User](tn, "/users", "users", nil), len(people), "nobody was added")
 			}
 			// Who may not look cannot learn what is there: the answer is the same for what does not exist.
 			tn.refused(stranger.owner.Get(t.Context(), "/v1/"+tn.unknown("phoneUsers"), nil), "PERMISSION_DENIED")
 		})
+
+		_, err = tn.operator.CreateUsers(t.Context(), tn.account, []gatewayclient.User{{Email: "plain@" + tn.domain}})
+		require.NoError(t, err, "an operator adds people without a licence")
 
 		for i, who := range []*gatewayclient.Client{tn.owner, tn.admin} {
 			name := []gatewayclient.PhoneUser{byAdmin[0], byOwner[0]}[i].Name
@@ -109,6 +119,49 @@ func TestSeed05_OneToAHundredAtATime(t *testing.T) {
 	})
 }
 
+func TestSeed05_OneToAHundredOfEveryBatch(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 110)
+		pkg, users := tn.pkg("Domestic", 110), names(append(tn.assign(tn.userNames(100)...), tn.one()))
+		tn.unchanged(func() {
+			for _, method := range []string{"batchAssignPackage", "batchRemovePackages", "batchTrash", "batchRestore", "batchRemove"} {
+				body := map[string]any{"phoneUsers": users}
+				if method == "batchAssignPackage" {
+					body["package"] = pkg
+				}
+				refusal := tn.refused(tn.try("/phoneUsers:"+method, body), "BATCH_TOO_LARGE", "phoneUsers")
+				require.Equal(t, []string{"100", "101"}, []string{refusal.Metadata["limit"], refusal.Metadata["count"]}, method)
+				body["phoneUsers"] = []string{}
+				tn.refused(tn.try("/phoneUsers:"+method, body), "BATCH_EMPTY", "phoneUsers")
+			}
+		})
+	})
+}
+
+func TestSeed05_TheLimitIsConfiguration(t *testing.T) {
+	t.Parallel()
+	three := func(*testing.T) stack.Options {
+		return stack.Options{Configure: func(_ string, config any) {
+			if c, ok := config.(*license.Config); ok {
+				c.Provisioning.MaxBatch = 3
+			}
+		}}
+	}
+	eachOwn(t, three, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		people := tn.userNames(7)
+		users := names(append(tn.assign(people[:3]...), tn.assign(people[3])...))
+		tn.unchanged(func() {
+			refusal := tn.refused(tn.try("/phoneUsers:batchAssign", gatewayclient.AssignRequest{Assignees: people[3:]}), "BATCH_TOO_LARGE")
+			require.Equal(t, []string{"3", "4"}, []string{refusal.Metadata["limit"], refusal.Metadata["count"]})
+			refusal = tn.refused(tn.try("/phoneUsers:batchRemove", map[string]any{"phoneUsers": users}), "BATCH_TOO_LARGE")
+			require.Equal(t, "3", refusal.Metadata["limit"])
+		})
+		require.Len(t, tn.removeWith(map[string]any{"phoneUsers": users[:3]}), 3)
+	})
+}
+
 func TestSeed07_AssignedPeopleAreListedAtOnce(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *stack.Stack) {
@@ -144,6 +197,12 @@ func TestSeed08_SiteMayBeLeftOutWhereThereIsOne(t *testing.T) {
 			other := newTenant(t, s, 1)
 			err := tn.try("/phoneUsers:batchAssign", gatewayclient.AssignRequest{Assignees: people[1:2], Site: other.main})
 			tn.refused(err, "NOT_FOUND")
+			tn.refused(tn.try("/rooms", gatewayclient.Room{DisplayName: "Blue"}), "SITE_REQUIRED")
+			invited := gatewayclient.User{Email: "new@" + tn.domain, Features: []string{"PHONE"}}
+			tn.refused(tn.try("/users", invited), "SITE_REQUIRED")
+			tn.refused(tn.try("/users:batchCreate", map[string]any{"users": []gatewayclient.User{invited}}), "SITE_REQUIRED")
+			require.Empty(t, list[gatewayclient.Room](tn, "/rooms", "rooms", nil))
+			require.Len(t, list[gatewayclient.User](tn, "/users", "users", nil), len(people), "nobody was added")
 		})
 		got = tn.assignWith(gatewayclient.AssignRequest{Assignees: people[1:2], Site: branch})
 		require.Equal(t, branch, got[0].Site)

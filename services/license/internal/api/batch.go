@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	commonv1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/common/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
@@ -72,21 +73,30 @@ func callerOf(ctx context.Context) provisioning.Caller {
 	return c
 }
 
-// hashRequest is the hash of a request without its request id: what makes two requests the same. requestID points into req; one
-// with control characters is refused.
+// hashRequest is the hash of a request without its request id and validate_only: what makes two requests the same, and a preview that
+// of its real call. requestID points into req; one with control characters is refused.
 func hashRequest(req proto.Message, requestID *string) ([]byte, error) {
 	id := *requestID
 	if !validRequestID(id) {
 		return nil, errs.New(commonv1.Reason_FIELD_INVALID, "request_id %s", badRequestID).Violation("request_id", badRequestID)
 	}
 	*requestID = ""
+	m := req.ProtoReflect()
+	preview := m.Descriptor().Fields().ByName("validate_only")
+	previewed := preview != nil && m.Has(preview)
+	if previewed {
+		m.Clear(preview)
+	}
 	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	*requestID = id
+	if previewed {
+		m.Set(preview, protoreflect.ValueOfBool(true))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("hash request: %w", err)
 	}
 	sum := sha256.New()
-	sum.Write([]byte(req.ProtoReflect().Descriptor().FullName()))
+	sum.Write([]byte(m.Descriptor().FullName()))
 	sum.Write(body)
 	return sum.Sum(nil), nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -92,13 +93,15 @@ func (s *DirectoryServer) createUsers(ctx context.Context, n newUsers, answer pr
 	if err != nil {
 		return err
 	}
+	phone := slices.ContainsFunc(n.users, func(u *licensev1.User) bool { return slices.Contains(u.GetFeatures(), licensev1.User_PHONE) })
+	if phone { // a licence is given, which an operator may not
+		if err := requireAdmin(ctx, account); err != nil {
+			return err
+		}
+	}
 	users, err := s.readUsers(account, &n)
 	if err != nil {
 		return err
-	}
-	phone := false
-	for i := range users {
-		phone = phone || users[i].Phone
 	}
 	records := store.NewUsers{Users: users, Path: n.path}
 	var replay []byte
@@ -111,6 +114,8 @@ func (s *DirectoryServer) createUsers(ctx context.Context, n newUsers, answer pr
 		}
 	}
 	switch {
+	case err != nil && phone:
+		return replayOr(ctx, s.engine, account, n.requestID, n.hash, answer, err)
 	case err != nil:
 		return err
 	case replay != nil:

@@ -141,10 +141,27 @@ func TestImportRequestIDs(t *testing.T) {
 		op := w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "r"}, "email", "a@example.com")
 		again := w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "r"}, "email", "a@example.com")
 		require.Equal(t, op.GetName(), again.GetName())
+		for _, dry := range []bool{true, false} {
+			_, err := s.ImportPhoneUsers(w.admin, &licensev1.ImportPhoneUsersRequest{
+				Parent: w.account.GetName(), Csv: []byte("email\nb@example.com"), RequestId: "r", ValidateOnly: dry,
+			})
+			requireReason(t, commonv1.Reason_REQUEST_ID_REUSED, err)
+		}
+		again = w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "r", ValidateOnly: true}, "email", "a@example.com")
+		require.Equal(t, op.GetName(), again.GetName(), "what the real call is answered")
 		_, err := s.ImportPhoneUsers(w.admin, &licensev1.ImportPhoneUsersRequest{
-			Parent: w.account.GetName(), Csv: []byte("email\na@example.com"), RequestId: "r", ValidateOnly: true,
+			Parent: w.account.GetName(), Csv: []byte("email\na@example.com"), RequestId: "r", Mode: licensev1.ImportPhoneUsersRequest_ASSIGN_ONLY,
 		})
 		requireReason(t, commonv1.Reason_REQUEST_ID_REUSED, err)
+
+		// A dry run leaves the id to the real one.
+		dry := w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "dry", ValidateOnly: true}, "email", "a@example.com")
+		again = w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "dry", ValidateOnly: true}, "email", "a@example.com")
+		require.Equal(t, dry.GetName(), again.GetName())
+		require.True(t, metadata(t, again).GetValidateOnly())
+		begun := w.submit(t, s, &licensev1.ImportPhoneUsersRequest{RequestId: "dry"}, "email", "a@example.com")
+		require.NotEqual(t, dry.GetName(), begun.GetName())
+		require.False(t, metadata(t, begun).GetValidateOnly())
 		_, err = s.ImportPhoneUsers(w.admin, &licensev1.ImportPhoneUsersRequest{Parent: "accounts/x", Csv: []byte("email\na@example.com")})
 		requireReason(t, commonv1.Reason_NOT_FOUND, err)
 		_, err = s.ImportPhoneUsers(w.admin, &licensev1.ImportPhoneUsersRequest{Parent: w.account.GetName(), Csv: []byte("e-mail\na@example.com")})

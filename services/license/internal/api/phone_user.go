@@ -29,12 +29,9 @@ func NewPhoneUserServer(st store.Store, engine *provisioning.Engine, reader *Pho
 }
 
 // replayOr fills answer with what is remembered under the request id, or returns err. A repeated call gets its first answer also
-// when what it names is gone by now.
-func (s *PhoneUserServer) replayOr(ctx context.Context, account uuid.UUID, requestID string, hash []byte, answer proto.Message, err error) error {
-	if requestID == "" {
-		return err
-	}
-	found, replayErr := s.engine.Replay(ctx, account, requestID, hash, answer)
+// when what it names is gone by now, or is not clear any more.
+func replayOr(ctx context.Context, e *provisioning.Engine, account uuid.UUID, requestID string, hash []byte, answer proto.Message, err error) error {
+	found, replayErr := e.Replay(ctx, account, requestID, hash, answer)
 	switch {
 	case replayErr != nil:
 		return errors.Join(replayErr, err)
@@ -42,6 +39,19 @@ func (s *PhoneUserServer) replayOr(ctx context.Context, account uuid.UUID, reque
 		return nil
 	}
 	return err
+}
+
+// preview answers a call with validate_only by would. Under a request id that was used before it is answered as the real call is: with
+// the first answer, or with REQUEST_ID_REUSED.
+func preview[A any, P interface {
+	*A
+	proto.Message
+}](ctx context.Context, e *provisioning.Engine, t provisioning.Targets, would func(context.Context, provisioning.Targets) (P, error)) (P, error) {
+	answer := P(new(A))
+	if found, err := e.Replay(ctx, t.Account, t.RequestID, t.BodyHash, answer); found || err != nil {
+		return answer, err
+	}
+	return would(ctx, t)
 }
 
 // batchRequest is what the batch methods over phone users have in common.

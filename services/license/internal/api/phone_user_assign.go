@@ -28,11 +28,14 @@ func (s *PhoneUserServer) BatchAssign(ctx context.Context, req *licensev1.BatchA
 	a, err := s.resolveAssignment(ctx, account, req)
 	if err != nil {
 		answer := &licensev1.BatchAssignResponse{}
-		return answer, s.replayOr(ctx, account, req.GetRequestId(), hash, answer, err)
+		return answer, replayOr(ctx, s.engine, account, req.GetRequestId(), hash, answer, err)
 	}
 	a.RequestID, a.BodyHash = req.GetRequestId(), hash
 	if req.GetValidateOnly() {
-		return s.engine.PreviewAssign(ctx, *a)
+		t := provisioning.Targets{Account: account, RequestID: a.RequestID, BodyHash: hash}
+		return preview(ctx, s.engine, t, func(ctx context.Context, _ provisioning.Targets) (*licensev1.BatchAssignResponse, error) {
+			return s.engine.PreviewAssign(ctx, *a)
+		})
 	}
 	return s.engine.Assign(ctx, *a)
 }

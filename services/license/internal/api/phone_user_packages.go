@@ -5,6 +5,7 @@ import (
 
 	licensev1 "github.com/switchboard-phone/switchboard/proto/gen/go/switchboard/license/v1"
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
+	"github.com/switchboard-phone/switchboard/services/license/internal/provisioning"
 )
 
 // maxPhoneNumbers bounds the direct numbers of one call.
@@ -49,7 +50,9 @@ func (s *PhoneUserServer) BatchAssignPackage(ctx context.Context, req *licensev1
 		return nil, err
 	}
 	if req.GetValidateOnly() {
-		return s.engine.PreviewAssignPackage(ctx, t, pkg, nil)
+		return preview(ctx, s.engine, t, func(ctx context.Context, t provisioning.Targets) (*licensev1.BatchAssignPackageResponse, error) {
+			return s.engine.PreviewAssignPackage(ctx, t, pkg, nil)
+		})
 	}
 	return s.engine.AssignPackage(ctx, t, pkg, nil)
 }
@@ -93,7 +96,7 @@ func (s *PhoneUserServer) BatchRemovePackages(ctx context.Context, req *licensev
 		return nil, err
 	}
 	if req.GetValidateOnly() {
-		return s.engine.PreviewRemovePackages(ctx, t)
+		return preview(ctx, s.engine, t, s.engine.PreviewRemovePackages)
 	}
 	return s.engine.RemovePackages(ctx, t)
 }
@@ -105,7 +108,7 @@ func (s *PhoneUserServer) BatchRemove(ctx context.Context, req *licensev1.BatchR
 		return nil, err
 	}
 	if req.GetValidateOnly() {
-		return s.engine.PreviewRemove(ctx, t)
+		return preview(ctx, s.engine, t, s.engine.PreviewRemove)
 	}
 	return s.engine.Remove(ctx, t)
 }
@@ -117,7 +120,7 @@ func (s *PhoneUserServer) BatchTrash(ctx context.Context, req *licensev1.BatchTr
 		return nil, err
 	}
 	if req.GetValidateOnly() {
-		return s.engine.PreviewTrash(ctx, t)
+		return preview(ctx, s.engine, t, s.engine.PreviewTrash)
 	}
 	return s.engine.Trash(ctx, t)
 }
@@ -129,7 +132,7 @@ func (s *PhoneUserServer) BatchRestore(ctx context.Context, req *licensev1.Batch
 		return nil, err
 	}
 	if req.GetValidateOnly() {
-		return s.engine.PreviewRestore(ctx, t)
+		return preview(ctx, s.engine, t, s.engine.PreviewRestore)
 	}
 	return s.engine.Restore(ctx, t)
 }

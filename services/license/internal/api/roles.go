@@ -70,6 +70,15 @@ func (s *DirectoryServer) ResolvePerson(ctx context.Context, req *licensev1.Reso
 	return &licensev1.ResolvePersonResponse{UserId: p.ID, Role: commonv1.Role(commonv1.Role_value[p.Role])}, err
 }
 
+// requireAdmin refuses callers who are neither owner nor administrator of the account: operators too.
+func requireAdmin(ctx context.Context, account uuid.UUID) error {
+	id, ok := authn.FromContext(ctx)
+	if ok && id.Account == account.String() && (id.Role == string(model.RoleOwner) || id.Role == string(model.RoleAdmin)) {
+		return nil
+	}
+	return authn.Denied()
+}
+
 // orDenied is err, or the refusal of a caller who may touch only what is the own: a name that is not well formed is nobody's.
 func orDenied(ctx context.Context, err error) error {
 	if _, only := authn.OwnOnly(ctx); only {

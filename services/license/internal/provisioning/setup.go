@@ -48,15 +48,20 @@ func (e *Engine) OpenSetup(ctx context.Context, text string) (*Setup, error) {
 	return &Setup{PhoneUser: found, ExpireTime: expires}, nil
 }
 
-// Replay fills answer with what is remembered under a request id. It answers false when nothing is, and refuses an id that
-// was used for another request.
+// Replay fills answer with what is remembered under a request id. It answers false when nothing is (yet) or the id is empty, and
+// refuses an id that was used for another request.
 func (e *Engine) Replay(ctx context.Context, account uuid.UUID, requestID string, bodyHash []byte, answer proto.Message) (bool, error) {
+	if requestID == "" {
+		return false, nil
+	}
 	known, err := e.store.FindRequest(ctx, account, requestID)
 	switch {
-	case err != nil || known == nil || known.Response == nil:
+	case err != nil || known == nil:
 		return false, err
 	case !bytes.Equal(known.BodyHash, bodyHash):
 		return false, store.RequestIDReused(requestID)
+	case known.Response == nil: // the first call is under way
+		return false, nil
 	}
 	return true, unmarshalAnswer(known.Response, answer)
 }

@@ -21,7 +21,8 @@ var ErrImportLost = errors.New("the import is not this worker's any more")
 // written only while its claim is the last one, so that a worker that was thought dead cannot disturb its follower.
 type Imports interface {
 	// CreateImport makes an import that is UPLOADING and returns its id, or with a request id that was used for the same request
-	// before, the id of that import, whatever its state. Refused with REQUEST_ID_REUSED.
+	// before, the id of that import, whatever its state. A dry run does not use its request id up: the id is remembered apart, for
+	// other dry runs. Refused with REQUEST_ID_REUSED.
 	CreateImport(ctx context.Context, m model.Import, r Remember) (uuid.UUID, error)
 
 	// AddImportRows adds rows to an import that is UPLOADING; those that it has already are left as they are, so that an upload

@@ -22,13 +22,26 @@ var _ store.Imports = (*Store)(nil)
 // importDeleting is the state of an import whose rows are being deleted: nobody sees it any more.
 const importDeleting = "DELETING"
 
+// asDryRun keeps the request id of a dry run apart from those of imports and operations: theirs have no control characters.
+func asDryRun(r store.Remember) store.Remember {
+	r.Owner = "\x1fvalidate_only"
+	return r
+}
+
 // CreateImport implements store.Imports.
 func (s *Store) CreateImport(ctx context.Context, m model.Import, r store.Remember) (uuid.UUID, error) {
 	r.Answer = m.ID[:]
+	own := r
+	if m.ValidateOnly {
+		own = asDryRun(r)
+	}
 	var id uuid.UUID
 	err := s.insertTx(ctx, "license.CreateImport", func(ctx context.Context, tx pgx.Tx) error {
 		id = m.ID
 		known, err := remembered(ctx, tx, m.AccountID, r)
+		if m.ValidateOnly && known == nil && err == nil {
+			known, err = remembered(ctx, tx, m.AccountID, own)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -42,7 +55,7 @@ func (s *Store) CreateImport(ctx context.Context, m model.Import, r store.Rememb
 			create_time)
 			VALUES ($1, $2, 'IMPORT', 'UPLOADING', $3, $4, $5, $6, $7, 0, 0, 0, 0, 0, 0, '{}', '', false, now())`,
 			m.ID, m.AccountID, m.AssignOnly, m.ValidateOnly, m.RequestID, m.Actor, m.TraceID)
-		queueRemember(&batch, m.AccountID, r)
+		queueRemember(&batch, m.AccountID, own)
 		return tx.SendBatch(ctx, &batch).Close()
 	}, exists(`SELECT 1 FROM operations WHERE operation_id = $1`, m.ID))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/switchboard-phone/switchboard/services/license/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
@@ -62,7 +63,8 @@ func (s *Store) deleteImport(ctx context.Context, id uuid.UUID) error {
 		var batch pgx.Batch
 		// What is remembered under its request id goes with it: a later call under this id begins afresh.
 		batch.Queue(`DELETE FROM requests WHERE (account_id, request_id) IN
-			(SELECT account_id, request_id FROM operations WHERE operation_id = $1) AND response = $2`, id, id[:])
+			(SELECT account_id, CASE WHEN validate_only THEN $3::TEXT || request_id ELSE request_id END FROM operations WHERE operation_id = $1)
+			AND response = $2`, id, id[:], asDryRun(store.Remember{}).Key())
 		batch.Queue(`DELETE FROM operations WHERE operation_id = $1 AND state = 'DELETING'`, id)
 		return tx.SendBatch(ctx, &batch).Close()
 	})

@@ -139,6 +139,30 @@ func testImportRequestIDs(t *testing.T, f *fixture) {
 	_, err = f.store.GetImport(ctx, m.ID)
 	requireReason(t, commonv1.Reason_NOT_FOUND, err)
 
+	// A dry run uses no id up, and has the answer of the real one under its id.
+	dry := m
+	dry.ValidateOnly = true
+	same, err = f.other.CreateImport(ctx, dry, r)
+	require.NoError(t, err)
+	require.Equal(t, id, same)
+	_, err = f.other.CreateImport(ctx, dry, store.Remember{RequestID: "r", BodyHash: []byte("other")})
+	requireReason(t, commonv1.Reason_REQUEST_ID_REUSED, err)
+	later := store.Remember{RequestID: "later", BodyHash: []byte("body")}
+	dry.ID, dry.RequestID = newID(), "later"
+	dryID, err := f.store.CreateImport(ctx, dry, later)
+	require.NoError(t, err)
+	dry.ID = newID()
+	same, err = f.other.CreateImport(ctx, dry, later)
+	require.NoError(t, err)
+	require.Equal(t, dryID, same)
+	_, err = f.other.CreateImport(ctx, dry, store.Remember{RequestID: "later", BodyHash: []byte("other")})
+	requireReason(t, commonv1.Reason_REQUEST_ID_REUSED, err)
+	begun := dry
+	begun.ID, begun.ValidateOnly = newID(), false
+	same, err = f.store.CreateImport(ctx, begun, later)
+	require.NoError(t, err)
+	require.Equal(t, begun.ID, same)
+
 	m.AccountID = newID() // request ids belong to an account
 	other, err := f.store.CreateImport(ctx, m, r)
 	require.NoError(t, err)
@@ -362,6 +386,19 @@ func testImportDelete(t *testing.T, f *fixture) {
 	fresh, err := f.store.CreateImport(ctx, m, r)
 	require.NoError(t, err)
 	require.Equal(t, m.ID, fresh, "its request id is forgotten with it")
+
+	dry := m
+	dry.ID, dry.RequestID, dry.ValidateOnly = newID(), "dry", true
+	r.RequestID = "dry"
+	_, err = f.store.CreateImport(ctx, dry, r)
+	require.NoError(t, err)
+	n, err = f.store.DeleteImports(ctx, hour, 0)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	dry.ID = newID()
+	fresh, err = f.store.CreateImport(ctx, dry, r)
+	require.NoError(t, err)
+	require.Equal(t, dry.ID, fresh, "that of a dry run too")
 
 	n, err = f.store.DeleteImports(ctx, 0, hour)
 	require.NoError(t, err)
