@@ -99,6 +99,35 @@ func TestRefusedForWantOfExtensions(t *testing.T) {
 	})
 }
 
+func TestAnEtagOfLongAgoIsRefused(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		template := create(tn, "/templates", gatewayclient.Template{DisplayName: "Quiet"}).Name
+		for _, resource := range []string{tn.account, tn.main, template, tn.pkg("Domestic", 5)} {
+			t.Log(resource)
+			rename := func(to, etag string) (string, error) {
+				var now struct{ DisplayName, Etag string }
+				err := tn.admin.Patch(t.Context(), "/v1/"+resource+"?updateMask=displayName", map[string]any{"displayName": to, "etag": etag}, &now)
+				if err == nil {
+					require.Equal(t, to, now.DisplayName)
+				}
+				return now.Etag, err
+			}
+			first, err := rename("First", "")
+			require.NoError(t, err, "without one nobody is asked")
+			require.NotEmpty(t, first)
+			second, err := rename("Second", first)
+			require.NoError(t, err)
+			require.NotEqual(t, first, second)
+			_, err = rename("Third", first)
+			require.Equal(t, second, tn.refused(err, "ETAG_MISMATCH").Metadata["etag"], "the present one is told")
+			_, err = rename("Third", second)
+			require.NoError(t, err, "it still is: nothing changed")
+		}
+	})
+}
+
 // TestRefusedByTheGateway sends what is not a call at all.
 func TestRefusedByTheGateway(t *testing.T) {
 	t.Parallel()

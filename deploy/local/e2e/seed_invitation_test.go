@@ -3,14 +3,17 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 	"github.com/switchboard-phone/switchboard/deploy/local/mailsink"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
+	"github.com/switchboard-phone/switchboard/services/platform/clock"
 )
 
 // invite adds a person with the feature PHONE.
@@ -70,6 +73,49 @@ func TestSeed21_ANewUserWithAPhoneIsPending(t *testing.T) {
 		// Nobody is assigned a licence twice, nor before confirming.
 		err = tn.try("/phoneUsers:batchAssign", map[string]any{"assignees": []string{u.Name}, "site": tn.main})
 		tn.refused(err, "USER_PENDING", "assignees[0]")
+	})
+}
+
+func TestSeed21_ThoseInvitedAreListedOnRequest(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5).withTrash()
+		active, trashed, invited, confirmed := tn.one(), tn.one(), tn.invite(), tn.invite()
+		tn.trash(trashed)
+		_, err := tn.confirm(confirmed.Name, linkToken(tn, tn.mail(confirmed.Email, 1)))
+		require.NoError(t, err)
+		listed := func(query url.Values) []string {
+			return names(list[gatewayclient.PhoneUser](tn, "/phoneUsers", "phoneUsers", query))
+		}
+		require.Equal(t, []string{invited.PhoneUser}, listed(url.Values{"filter": {"state = PENDING"}}))
+		require.Equal(t, []string{invited.PhoneUser}, listed(url.Values{"filter": {"state = PENDING"}, "showDeleted": {"true"}}))
+		require.ElementsMatch(t, []string{active.Name, confirmed.PhoneUser}, listed(nil))
+	})
+}
+
+func TestSeed14_TheInvitationIsSentAgain(t *testing.T) {
+	t.Parallel()
+	eachTimed(t, func(t *testing.T, s *stack.Stack, clk *clock.Fake) {
+		tn := newTenant(t, s, 1)
+		u := tn.invite()
+		first := tn.mail(u.Email, 1)
+		clk.Advance(time.Minute)
+		var answer struct{ Notification string }
+		require.NoError(t, tn.admin.Post(t.Context(), "/v1/"+u.PhoneUser+":resendInvite", map[string]any{}, &answer))
+		second := tn.mail(u.Email, 2)
+		require.NotEqual(t, first.MessageID, second.MessageID, "a new mail")
+		var told gatewayclient.Notification
+		require.NoError(t, tn.admin.Get(t.Context(), "/v1/"+answer.Notification, &told))
+		require.Equal(t, []string{"INVITATION", u.PhoneUser, u.Email}, []string{told.Kind, told.PhoneUser, told.Recipient})
+		require.Equal(t, 1, tn.accountNow().LicensesAssigned, "the same seat")
+		require.Empty(t, tn.get(u.PhoneUser).ExtensionNumber)
+
+		token := linkToken(tn, second)
+		require.NotEqual(t, linkToken(tn, first), token, "which counts from now")
+		_, err := tn.confirm(u.Name, token)
+		require.NoError(t, err, "the new link confirms")
+		require.Equal(t, "1000", tn.get(u.PhoneUser).ExtensionNumber)
+		require.Equal(t, 1, tn.accountNow().LicensesAssigned)
 	})
 }
 
