@@ -79,17 +79,17 @@ func TestAssignPackagesRefused(t *testing.T) {
 				map[string]string{"package": p, "seats": "2", "assigned": "1", "requested": "3"}},
 			"numbers": {
 				p, []*numberingv1.Assignment{want(o[1], n[1], n[0], "+15559999999")}, commonv1.Reason_NUMBER_NOT_AVAILABLE,
-				[]string{"assignments[0]", "assignments[0]"}, map[string]string{"number": n[0]}},
+				[]string{"assignments[0].phone_numbers[1]", "assignments[0].phone_numbers[2]"}, map[string]string{"number": n[0]}},
 			"bad numbers": {
 				p, []*numberingv1.Assignment{want(o[0], n[0]), want(o[1], "1a", "x")}, commonv1.Reason_NUMBER_INVALID,
-				[]string{"assignments[1]", "assignments[1]"}, map[string]string{"number": "1a"}},
+				[]string{"assignments[1].phone_numbers[0]", "assignments[1].phone_numbers[1]"}, map[string]string{"number": "1a"}},
 			"number with NUL": {
 				p, []*numberingv1.Assignment{want(o[0], n[0]), want(o[1], "1\x00")}, commonv1.Reason_FIELD_INVALID,
 				[]string{"assignments[1].phone_numbers[0]"}, nil},
 			"owner twice": {
 				p, []*numberingv1.Assignment{want(o[1]), want(o[2]), want(o[1])}, commonv1.Reason_DUPLICATE_IN_BATCH, []string{"assignments[2]"}, nil},
 			"number twice": {
-				p, []*numberingv1.Assignment{want(o[0], n[1]), want(o[1], n[1])}, commonv1.Reason_DUPLICATE_IN_BATCH, []string{"assignments[1]"}, nil},
+				p, []*numberingv1.Assignment{want(o[0], n[1]), want(o[1], n[1])}, commonv1.Reason_DUPLICATE_IN_BATCH, []string{"assignments[1].phone_numbers[0]"}, nil},
 			"none": {p, nil, commonv1.Reason_FIELD_INVALID, []string{"assignments"}, nil},
 		} {
 			for _, validateOnly := range []bool{true, false} {

@@ -71,7 +71,7 @@ func TestSeed13_ATakenExtensionIsRefusedWithAlternatives(t *testing.T) {
 		require.NoError(t, tn.admin.Post(t.Context(), tn.path+"/extensions:reserve", map[string]any{"numbers": []string{"5000"}}, &reserved))
 		tn.unchanged(func() {
 			_, err := tn.tryExtension(ada, bob.ExtensionNumber, "")
-			refusal := tn.refused(err, "EXTENSION_IN_USE")
+			refusal := tn.refused(err, "EXTENSION_IN_USE", "extensionNumber")
 			require.Equal(t, bob.ExtensionNumber, refusal.Metadata["number"])
 			require.Equal(t, bob.Name, refusal.Metadata["holder"])
 			alternatives := strings.Split(refusal.Metadata["alternatives"], ",")
@@ -87,7 +87,7 @@ func TestSeed13_ATakenExtensionIsRefusedWithAlternatives(t *testing.T) {
 				"12345678901": "EXTENSION_INVALID", "5000": "EXTENSION_RESERVED",
 			} {
 				_, err := tn.tryExtension(ada, number, "")
-				refusal := tn.refused(err, reason)
+				refusal := tn.refused(err, reason, "extensionNumber")
 				require.Equal(t, number, refusal.Metadata["number"])
 			}
 			_, err = tn.tryExtension(ada, "4242", `"somebody-was-faster"`)

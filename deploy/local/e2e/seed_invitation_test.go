@@ -190,7 +190,7 @@ func TestSeed23_TheConfirmedPersonMayChangeTheExtension(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, page.ExtensionChangeable)
 		_, err = tn.complete(token, map[string]any{"extensionNumber": taken.ExtensionNumber})
-		tn.refused(err, "EXTENSION_IN_USE")
+		tn.refused(err, "EXTENSION_IN_USE", "extensionNumber")
 		_, err = tn.complete(token, map[string]any{"extensionNumber": "77"})
 		tn.refused(err, "EXTENSION_OUT_OF_RANGE")
 		page, err = tn.complete(token, map[string]any{"extensionNumber": "1234", "settings": map[string]any{"language": "pt"}})

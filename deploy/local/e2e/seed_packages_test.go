@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,9 +49,17 @@ func TestSeed04_SettingsPackageAndNumbersComeAfterTheLicence(t *testing.T) {
 
 		// Somebody without a licence has nothing to change.
 		tn.withoutLicence(func(name, reason string) {
+			var blamed []string
+			if reason == "LICENSE_REQUIRED" {
+				blamed = []string{"name"} // the field of the request that says who
+			}
 			err := tn.admin.Patch(t.Context(), "/v1/"+name+"?updateMask=settings.ringSeconds", map[string]any{"settings": map[string]any{"ringSeconds": 20}}, nil)
-			tn.refused(err, reason)
-			tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), reason)
+			tn.refused(err, reason, blamed...)
+			_, err = tn.tryExtension(gatewayclient.PhoneUser{Name: name}, "4242", "")
+			tn.refused(err, reason, blamed...)
+			tn.refused(tn.tryOn(name, "assignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), reason, blamed...)
+			tn.refused(tn.tryOn(name, "unassignPhoneNumbers", map[string]any{"phoneNumbers": numbers}), reason, blamed...)
+			tn.refused(tn.tryOn(name, "assignPackage", map[string]any{"package": pkg}), reason, blamed...)
 			for _, preview := range []bool{true, false} {
 				err := tn.try("/phoneUsers:batchRemovePackages", map[string]any{"phoneUsers": []string{u.Name, name}, "validateOnly": preview})
 				tn.refused(err, reason, "phoneUsers[1]")
@@ -119,9 +128,16 @@ func TestSeed18_ANumberNeedsAPackage(t *testing.T) {
 				require.Equal(t, []string{"20", "21"}, []string{refusal.Metadata["limit"], refusal.Metadata["count"]}, method)
 			}
 			taken := map[string]any{"phoneNumbers": []string{numbers[2], numbers[0]}}
-			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", taken), "NUMBER_NOT_AVAILABLE")
-			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"+441632960999"}}), "NUMBER_NOT_AVAILABLE")
-			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"not a number"}}), "NUMBER_INVALID")
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", taken), "NUMBER_NOT_AVAILABLE", "phoneNumbers[1]")
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", map[string]any{"phoneNumbers": []string{"+441632960999"}}), "NUMBER_NOT_AVAILABLE", "phoneNumbers[0]")
+			bad := map[string]any{"phoneNumbers": []string{numbers[2], "not a number"}}
+			tn.refused(tn.tryOn(two[1].Name, "assignPhoneNumbers", bad), "NUMBER_INVALID", "phoneNumbers[1]")
+			tn.refused(tn.tryOn(two[0].Name, "unassignPhoneNumbers", taken), "NUMBER_NOT_AVAILABLE", "phoneNumbers[0]")
+			// The same with a package, which another method asks for.
+			taken["package"], bad["package"] = pkg, pkg
+			tn.refused(tn.tryOn(two[1].Name, "assignPackage", taken), "NUMBER_NOT_AVAILABLE", "phoneNumbers[1]")
+			refusal := tn.refused(tn.tryOn(two[1].Name, "assignPackage", bad), "NUMBER_INVALID", "phoneNumbers[1]")
+			require.True(t, strings.HasPrefix(refusal.Message, "phoneNumbers[1]: "), refusal.Message)
 		})
 		u = tn.call(two[0].Name, "unassignPhoneNumbers", map[string]any{"phoneNumbers": numbers[:1]})
 		require.Equal(t, numbers[1:2], u.PhoneNumbers)

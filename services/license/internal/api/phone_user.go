@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -90,6 +91,27 @@ func phoneUserIDs(account uuid.UUID, names []string) ([]uuid.UUID, error) {
 		ids[i] = id
 	}
 	return ids, missing.Err()
+}
+
+// oneFields are the fields of a request about one phone user that refusals blame: the one that says which phone user, and the one
+// with the extension number wished for.
+type oneFields struct{ phoneUser, extension string }
+
+// byName are those of custom methods of a phone user.
+var byName = oneFields{phoneUser: "name"}
+
+// blame makes a refusal of the engine, which knows lists of phone users and the extension service's own request, blame fields of the
+// request about one.
+func (f oneFields) blame(err error) error {
+	return provisioning.RenameFields(err, func(path string) string {
+		switch path {
+		case "phone_users[0]":
+			return f.phoneUser
+		case "number":
+			return f.extension
+		}
+		return strings.TrimPrefix(path, "phone_users[0].")
+	})
 }
 
 // single is targets for a method over one phone user.

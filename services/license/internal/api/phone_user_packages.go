@@ -34,7 +34,7 @@ func (s *PhoneUserServer) AssignPackage(ctx context.Context, req *licensev1.Assi
 	}
 	answer, err := s.engine.AssignPackage(ctx, t, pkg, numbers)
 	if err != nil {
-		return nil, err
+		return nil, byName.blame(err)
 	}
 	return answer.GetPhoneUsers()[0], nil
 }
@@ -70,7 +70,8 @@ func (s *PhoneUserServer) AssignPhoneNumbers(ctx context.Context, req *licensev1
 	if err != nil {
 		return nil, err
 	}
-	return s.engine.AssignNumbers(ctx, t, req.GetPhoneNumbers())
+	answer, err := s.engine.AssignNumbers(ctx, t, req.GetPhoneNumbers())
+	return answer, byName.blame(err)
 }
 
 // UnassignPhoneNumbers implements licensev1.PhoneUserServiceServer.
@@ -86,7 +87,8 @@ func (s *PhoneUserServer) UnassignPhoneNumbers(ctx context.Context, req *license
 	if err != nil {
 		return nil, err
 	}
-	return s.engine.UnassignNumbers(ctx, t, req.GetPhoneNumbers())
+	answer, err := s.engine.UnassignNumbers(ctx, t, req.GetPhoneNumbers())
+	return answer, byName.blame(err)
 }
 
 // BatchRemovePackages implements licensev1.PhoneUserServiceServer.

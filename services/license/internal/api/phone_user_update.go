@@ -55,7 +55,8 @@ func (s *PhoneUserServer) UpdatePhoneUser(ctx context.Context, req *licensev1.Up
 		}
 		u.Settings = mergeSettings(p.GetSettings(), settings)
 	}
-	return s.engine.Update(ctx, u)
+	answer, err := s.engine.Update(ctx, u)
+	return answer, oneFields{phoneUser: "phone_user.name", extension: "phone_user.extension_number"}.blame(err)
 }
 
 // pathSet are the paths of an update mask.

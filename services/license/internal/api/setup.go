@@ -62,7 +62,7 @@ func (s *SetupServer) complete(ctx context.Context, req *licensev1.CompletePhone
 		u.Extension = &wish
 	}
 	if _, err := s.engine.Update(ctx, u); err != nil {
-		return nil, err
+		return nil, oneFields{phoneUser: "token", extension: "extension_number"}.blame(err)
 	}
 	// Read again rather than put together: what the person sees is what is stored.
 	setup, err := s.engine.OpenSetup(ctx, req.GetToken())

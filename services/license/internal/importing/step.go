@@ -116,7 +116,7 @@ func (s *step) takeOut(ctx context.Context, batch []*item, refusal *errs.Error) 
 // said is what a refusal says of the i-th item.
 func said(refusal *errs.Error, i int) string {
 	for _, v := range refusal.Violations() {
-		if strings.Contains(v.GetField(), "["+itoa(i)+"]") && v.GetDescription() != "" {
+		if _, path, _ := strings.Cut(v.GetField(), "["); strings.HasPrefix(path, itoa(i)+"]") && v.GetDescription() != "" {
 			return v.GetDescription()
 		}
 	}

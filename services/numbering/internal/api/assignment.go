@@ -55,12 +55,12 @@ func checkAssignments(owners []uuid.UUID, sent []*numberingv1.Assignment) error 
 	twice, bad := each{reason: commonv1.Reason_DUPLICATE_IN_BATCH}, each{reason: commonv1.Reason_NUMBER_INVALID}
 	seen, asked := map[uuid.UUID]bool{}, map[string]uuid.UUID{}
 	for i, a := range sent {
-		field := fmt.Sprintf("assignments[%d]", i)
 		if seen[owners[i]] {
-			twice.add(field, "the owner is named before", "", "")
+			twice.add(assignmentField(books.Item{Owner: i, Index: -1}), "the owner is named before", "", "")
 		}
 		seen[owners[i]] = true
-		for _, n := range a.GetPhoneNumbers() {
+		for j, n := range a.GetPhoneNumbers() {
+			field := assignmentField(books.Item{Owner: i, Index: j})
 			other, before := asked[n]
 			switch {
 			case !books.ValidNumber(n):

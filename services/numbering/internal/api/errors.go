@@ -18,7 +18,13 @@ import (
 type fieldOf func(books.Item) string
 
 // assignmentField is for requests with a list of owners, each perhaps with numbers.
-func assignmentField(i books.Item) string { return fmt.Sprintf("assignments[%d]", i.Owner) }
+func assignmentField(i books.Item) string {
+	owner := fmt.Sprintf("assignments[%d]", i.Owner)
+	if number := numberField(i); number != "" {
+		return owner + "." + number
+	}
+	return owner
+}
 
 // numberField is for requests with one list of numbers.
 func numberField(i books.Item) string {

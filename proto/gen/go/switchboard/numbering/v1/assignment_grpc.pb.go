@@ -44,7 +44,7 @@ type AssignmentServiceClient interface {
 	// Refused with NOT_FOUND (package, or an owner that is no phone user of the account; a number of no account's is
 	// NUMBER_NOT_AVAILABLE), DUPLICATE_IN_BATCH (an owner is there twice, or two ask for one number), PACKAGE_INACTIVE,
 	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE, LIMIT_REACHED (more than 100 numbers for an owner, those held
-	// included); `assignments[i]` names the offending ones.
+	// included); `assignments[i]` names the offending owners, `assignments[i].phone_numbers[j]` the offending numbers.
 	AssignPackages(ctx context.Context, in *AssignPackagesRequest, opts ...grpc.CallOption) (*AssignPackagesResponse, error)
 	// Gives direct numbers to an owner that holds a package. One that is named twice counts once.
 	// Refused with NOT_FOUND (the owner is no phone user of the account), PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
@@ -169,7 +169,7 @@ type AssignmentServiceServer interface {
 	// Refused with NOT_FOUND (package, or an owner that is no phone user of the account; a number of no account's is
 	// NUMBER_NOT_AVAILABLE), DUPLICATE_IN_BATCH (an owner is there twice, or two ask for one number), PACKAGE_INACTIVE,
 	// PACKAGE_SEATS_EXHAUSTED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE, LIMIT_REACHED (more than 100 numbers for an owner, those held
-	// included); `assignments[i]` names the offending ones.
+	// included); `assignments[i]` names the offending owners, `assignments[i].phone_numbers[j]` the offending numbers.
 	AssignPackages(context.Context, *AssignPackagesRequest) (*AssignPackagesResponse, error)
 	// Gives direct numbers to an owner that holds a package. One that is named twice counts once.
 	// Refused with NOT_FOUND (the owner is no phone user of the account), PACKAGE_REQUIRED, NUMBER_INVALID, NUMBER_NOT_AVAILABLE,
