@@ -32,7 +32,7 @@ func (m *model) apply(c call, r request, a answer) error {
 	case "batchRemove":
 		err := m.releases(ls, a.Releases, true)
 		for _, l := range ls {
-			m.free(append(l.numbers, l.ext)...)
+			m.free(l, append(l.numbers, l.ext)...)
 			m.assignees[l.who].pending = false // an invitation that is taken back leaves somebody of the directory
 			l.state, l.pkg, l.numbers, l.ext = removed, none, nil, ""
 		}
@@ -45,7 +45,7 @@ func (m *model) apply(c call, r request, a answer) error {
 			if c.Kind == "batchTrash" {
 				l.state, l.trashedPkg, l.trashedNumbers = trashed, l.pkg, l.numbers
 			}
-			m.free(l.numbers...)
+			m.free(l, l.numbers...)
 			l.pkg, l.numbers = none, nil
 		}
 	case "batchRestore":
@@ -69,7 +69,7 @@ func (m *model) apply(c call, r request, a answer) error {
 			m.changeExtension(l, wish)
 		}
 	case "unassignPhoneNumbers":
-		m.free(m.numberNames(c)...)
+		m.free(ls[0], m.numberNames(c)...)
 		ls[0].numbers = slices.DeleteFunc(ls[0].numbers, func(n string) bool { return slices.Contains(m.numberNames(c), n) })
 	default:
 		if err := m.applyPatch(c, ls[0], a); err != nil {
@@ -79,11 +79,11 @@ func (m *model) apply(c call, r request, a answer) error {
 	return m.seesAll(ls, a.PhoneUsers)
 }
 
-// free gives extensions and numbers back, into quarantine where that is the policy.
-func (m *model) free(what ...string) {
+// free gives extensions and numbers of a licence back, into quarantine where that is the policy.
+func (m *model) free(l *licence, what ...string) {
 	for _, w := range what {
 		if m.quarantine && w != "" {
-			m.out[w] = true
+			m.out[w] = l.name
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (m *model) free(what ...string) {
 // changeExtension gives a licence another extension in place of its own.
 func (m *model) changeExtension(l *licence, number string) {
 	if l.ext != number {
-		m.free(l.ext)
+		m.free(l, l.ext)
 	}
 	l.ext = number
 }

@@ -58,9 +58,10 @@ type assignee struct {
 type model struct {
 	*fixture
 	trash bool // policy.softDelete
-	// quarantine is whether the policy keeps what is given back out of use; out is what is kept out, extensions and numbers.
+	// quarantine is whether the policy keeps what is given back out of use; out are the extensions and numbers that are kept out, each
+	// with the phone user who had it last.
 	quarantine bool
-	out        map[string]bool
+	out        map[string]string
 	assignees  []assignee
 	licences   []*licence
 	// told is how often each phone user is told of what, as "name KIND".
@@ -148,7 +149,7 @@ func (m *model) extensionHolder(number string) *licence {
 func (m *model) extensionsFree(site int) int {
 	free := 0
 	for _, n := range extensionsOf[site] {
-		if m.extensionHolder(n) == nil && !m.out[n] {
+		if m.extensionHolder(n) == nil && m.out[n] == "" {
 			free++
 		}
 	}
@@ -160,7 +161,7 @@ func (m *model) takeExtension(l *licence, number string, site int) error {
 	if !slices.Contains(extensionsOf[site], number) {
 		return fmt.Errorf("extension %q is none of the site's", number)
 	}
-	if h := m.extensionHolder(number); h != nil && h != l || m.out[number] {
+	if h := m.extensionHolder(number); h != nil && h != l || m.out[number] != "" {
 		return fmt.Errorf("extension %s was given out and is another's or in quarantine", number)
 	}
 	m.changeExtension(l, number)
@@ -266,7 +267,8 @@ func (m *model) give(l *licence) (missing restoration) {
 		}
 	}
 	for _, n := range l.trashedNumbers {
-		if l.pkg != none && m.numberHolder(n) == nil && !m.out[n] {
+		if l.pkg != none && m.numberHolder(n) == nil && (m.out[n] == "" || m.out[n] == l.name) {
+			delete(m.out, n)
 			l.numbers = append(l.numbers, n)
 		} else {
 			missing.MissingPhoneNumbers = append(missing.MissingPhoneNumbers, n)

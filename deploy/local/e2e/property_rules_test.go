@@ -167,7 +167,7 @@ func (m *model) refusesHoldings(c call) *refusal {
 		return gone
 	}
 	for _, n := range names {
-		if h := m.numberHolder(n); n == unknownNumber || h != nil && h != l || m.out[n] {
+		if h := m.numberHolder(n); n == unknownNumber || h != nil && h != l || m.out[n] != "" {
 			return refuse("NUMBER_NOT_AVAILABLE")
 		}
 	}
@@ -210,7 +210,7 @@ func (m *model) refusesWish(l *licence, wish string, site int) *refusal {
 		return refuse("EXTENSION_INVALID")
 	case !slices.Contains(extensionsOf[site], wish):
 		return refuse("EXTENSION_OUT_OF_RANGE")
-	case h != nil && h != l, m.out[wish]:
+	case h != nil && h != l, m.out[wish] != "":
 		return refuse("EXTENSION_IN_USE")
 	}
 	return nil

@@ -173,7 +173,7 @@ func sequences(t *testing.T, s *stack.Stack, clk *clock.Fake, sum *outcomes) {
 // sequence draws and carries out one sequence.
 func (f *fixture) sequence(rt *rapid.T) error {
 	ctx := rt.Context()
-	m := &model{fixture: f, assignees: slices.Clone(f.people), told: map[string]int{}, out: map[string]bool{}, trash: f.trash}
+	m := &model{fixture: f, assignees: slices.Clone(f.people), told: map[string]int{}, out: map[string]string{}, trash: f.trash}
 	if pick(rt, "trash", false, true, true) != f.trash {
 		if err := m.step(ctx, call{Kind: "policy"}); err != nil {
 			return err

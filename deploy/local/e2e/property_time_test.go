@@ -77,7 +77,7 @@ func (m *model) advance(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		m.free(l.ext)
+		m.free(l, l.ext)
 		l.state, l.ext, l.trashedPkg, l.trashedNumbers = removed, "", none, nil
 	}
 	return nil

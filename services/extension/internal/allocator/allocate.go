@@ -196,7 +196,8 @@ func InUse(account uuid.UUID, by store.Extension) *errs.Error {
 		return reserved(by.Number)
 	case store.Quarantined:
 		return errs.New(commonv1.Reason_EXTENSION_IN_USE, "the number %s was given back and is kept out of use until %s", by.Number,
-			by.QuarantineUntil.Format("2006-01-02T15:04:05Z07:00")).With("number", by.Number.String())
+			by.QuarantineUntil.Format(time.RFC3339)).With("number", by.Number.String()).
+			With("quarantine_time", by.QuarantineUntil.UTC().Format(time.RFC3339Nano))
 	}
 	return errs.New(commonv1.Reason_EXTENSION_IN_USE, "the number %s is in use", by.Number).
 		With("number", by.Number.String()).With("holder", names.PhoneUser(account, by.Owner))

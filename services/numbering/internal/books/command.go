@@ -181,7 +181,7 @@ func (c Remove) Apply(l *Ledger) (Outcome, error) {
 }
 
 // Restore gives owners back what they held before, as far as it is to be had: the package if it is active and has a seat, and
-// numbers that are free, if the owner holds a package then. An owner that holds another package by now keeps that one. Restore
+// numbers that are free or in quarantine since that owner had them, if the owner holds a package then. An owner that holds another package by now keeps that one. Restore
 // is never refused.
 type Restore struct{ Wanted []Holding }
 
@@ -214,7 +214,7 @@ func (c Restore) Apply(l *Ledger) (Outcome, error) {
 		for i, n := range want.Numbers {
 			switch {
 			case slices.Contains(want.Numbers[:i], n) || l.has(want.Owner, n):
-			case hasPackage && l.isFree(n) && len(l.owned[want.Owner]) < MaxNumbersPerOwner:
+			case hasPackage && l.canReturn(want.Owner, n) && len(l.owned[want.Owner]) < MaxNumbersPerOwner:
 				l.attach(want.Owner, n)
 			default:
 				missing.Numbers = append(missing.Numbers, n)

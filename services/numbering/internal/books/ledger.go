@@ -61,6 +61,8 @@ type NumberRow struct {
 	Owner           uuid.UUID
 	Position        int64
 	QuarantineUntil time.Time
+	// PreviousOwner is, of a Quarantined number, whose it was; uuid.Nil when that is not known.
+	PreviousOwner uuid.UUID
 }
 
 // Snapshot is what the books say about a scope. Numbers includes all numbers of the scope's owners; one may occur twice.
@@ -159,6 +161,12 @@ func (l *Ledger) isFree(number string) bool {
 	return n != nil && (n.State == Available || n.State == Quarantined && !n.QuarantineUntil.After(l.now))
 }
 
+// canReturn says whether a number can be given back to owner, whose it was: it can also while it is kept from everybody else.
+func (l *Ledger) canReturn(owner uuid.UUID, number string) bool {
+	n := l.numbers[number]
+	return l.isFree(number) || n != nil && n.State == Quarantined && n.PreviousOwner == owner
+}
+
 // has says whether owner holds the number.
 func (l *Ledger) has(owner uuid.UUID, number string) bool {
 	n := l.numbers[number]
@@ -179,10 +187,11 @@ func (l *Ledger) attach(owner uuid.UUID, number string) {
 func (l *Ledger) detach(number string, quarantine time.Duration) {
 	row := l.numbers[number]
 	l.owned[row.Owner] = slices.DeleteFunc(l.owned[row.Owner], func(n string) bool { return n == number })
-	*row = NumberRow{Number: number, State: Available}
+	freed := NumberRow{Number: number, State: Available}
 	if quarantine > 0 {
-		row.State, row.QuarantineUntil = Quarantined, l.now.Add(quarantine)
+		freed.State, freed.QuarantineUntil, freed.PreviousOwner = Quarantined, l.now.Add(quarantine), row.Owner
 	}
+	*row = freed
 }
 
 // Changes is what differs between a ledger and its snapshot.

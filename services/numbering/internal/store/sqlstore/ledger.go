@@ -153,20 +153,23 @@ func queueHolders(b *pgx.Batch, account uuid.UUID, owners []uuid.UUID, snap *boo
 
 // queueNumbers reads the numbers of the account that condition finds, in which $2 is arg.
 func queueNumbers(b *pgx.Batch, condition string, account uuid.UUID, arg any, snap *books.Snapshot) {
-	b.Queue(`SELECT number, state, owner_id, position, quarantine_until FROM phone_numbers WHERE account_id = $1 AND `+condition, account, arg).
+	b.Queue(`SELECT number, state, owner_id, position, quarantine_until, previous_owner_id FROM phone_numbers WHERE account_id = $1 AND `+condition, account, arg).
 		Query(func(rows pgx.Rows) error {
 			var number string
 			var state books.NumberState
-			var owner *uuid.UUID
+			var owner, previous *uuid.UUID
 			var position int64
 			var until *time.Time
-			_, err := pgx.ForEachRow(rows, []any{&number, &state, &owner, &position, &until}, func() error {
+			_, err := pgx.ForEachRow(rows, []any{&number, &state, &owner, &position, &until, &previous}, func() error {
 				r := books.NumberRow{Number: number, State: state, Position: position}
 				if owner != nil {
 					r.Owner = *owner
 				}
 				if until != nil {
 					r.QuarantineUntil = *until
+				}
+				if previous != nil {
+					r.PreviousOwner = *previous
 				}
 				snap.Numbers = append(snap.Numbers, r)
 				return nil
@@ -228,7 +231,7 @@ func queueHeld(b *pgx.Batch, account uuid.UUID, held []books.HolderRow, now time
 func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberRow, now time.Time) {
 	n := len(changed)
 	numbers, states, positions := make([]string, n), make([]string, n), make([]int64, n)
-	owners, until := make([]*uuid.UUID, n), make([]*time.Time, n)
+	owners, previous, until := make([]*uuid.UUID, n), make([]*uuid.UUID, n), make([]*time.Time, n)
 	for i := range changed {
 		c := &changed[i]
 		numbers[i], states[i], positions[i] = c.Number, string(c.State), c.Position
@@ -236,15 +239,17 @@ func queueNumberChanges(b *pgx.Batch, account uuid.UUID, changed []books.NumberR
 			owners[i] = &c.Owner
 		}
 		if c.State == books.Quarantined {
-			until[i] = &c.QuarantineUntil
+			until[i], previous[i] = &c.QuarantineUntil, &c.PreviousOwner
 		}
 	}
 	b.Queue(`
-		INSERT INTO phone_numbers (account_id, number, state, owner_id, position, quarantine_until, create_time)
-		SELECT $1::UUID, unnest($2::TEXT[]), unnest($3::TEXT[]), unnest($4::UUID[]), unnest($5::INT8[]), unnest($6::TIMESTAMPTZ[]), $7::TIMESTAMPTZ
+		INSERT INTO phone_numbers (account_id, number, state, owner_id, position, quarantine_until, previous_owner_id, create_time)
+		SELECT $1::UUID, unnest($2::TEXT[]), unnest($3::TEXT[]), unnest($4::UUID[]), unnest($5::INT8[]), unnest($6::TIMESTAMPTZ[]),
+			unnest($7::UUID[]), $8::TIMESTAMPTZ
 		ON CONFLICT (account_id, number) DO UPDATE SET
-			state = excluded.state, owner_id = excluded.owner_id, position = excluded.position, quarantine_until = excluded.quarantine_until`,
-		account, numbers, states, owners, positions, until, now).Exec(expectRows(n))
+			state = excluded.state, owner_id = excluded.owner_id, position = excluded.position, quarantine_until = excluded.quarantine_until,
+			previous_owner_id = excluded.previous_owner_id`,
+		account, numbers, states, owners, positions, until, previous, now).Exec(expectRows(n))
 }
 
 // expectRows fails a statement of a batch that did not touch the rows that were read before.

@@ -178,6 +178,29 @@ func testRestoreWhatIsLeft(t *testing.T, s store.Store) {
 	require.Equal(t, int64(1), f.assigned(p))
 }
 
+func testRestoreOutOfQuarantine(t *testing.T, s store.Store) {
+	f := newFixture(t, s)
+	p, n, o := f.pkg("P", 5), f.numbers(2), newIDs(t, 2)
+	f.do(books.AssignPackage{Package: p, Wants: []books.Want{{Owner: o[0], Numbers: n}}})
+	taken := f.do(books.Remove{Owners: o[:1], Quarantine: time.Hour}).Holdings
+	others := []books.Holding{{Owner: o[1], Package: p, Numbers: n}}
+	require.Equal(t, n, f.do(books.Restore{Wanted: others}).Missing[0].Numbers, "it was never theirs")
+	for range 2 {
+		got := f.do(books.Restore{Wanted: taken})
+		require.Equal(t, taken, got.Holdings, "one's own numbers come back")
+		require.Empty(t, got.Missing[0].Numbers)
+	}
+
+	// Whoever had a number last may have it back, and not who had it before.
+	f.do(books.Remove{Owners: o[:1]})
+	f.do(books.AssignNumbers{Want: books.Want{Owner: o[1], Numbers: n[:1]}})
+	f.do(books.UnassignNumbers{Want: books.Want{Owner: o[1], Numbers: n[:1]}, Quarantine: time.Hour})
+	got := f.do(books.Restore{Wanted: taken})
+	require.Equal(t, n[1:], got.Holdings[0].Numbers)
+	require.Equal(t, n[:1], got.Missing[0].Numbers)
+	require.Equal(t, n[:1], f.do(books.Restore{Wanted: others}).Holdings[0].Numbers)
+}
+
 func (f *fixture) setState(pkg uuid.UUID, state books.State) {
 	f.Helper()
 	_, err := f.store.UpdatePackage(f.Context(), f.account, pkg, func(p *books.Package) error { p.State = state; return nil })

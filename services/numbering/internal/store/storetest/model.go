@@ -27,6 +27,7 @@ type modelNumber struct {
 	number string
 	owner  uuid.UUID
 	until  time.Time
+	before uuid.UUID // who had it last
 }
 
 func (m *model) taken(pkg uuid.UUID) (n int) {
@@ -64,7 +65,7 @@ func (m *model) give(owner uuid.UUID, number string) {
 
 func (m *model) take(number string, quarantine time.Duration) {
 	n := m.find(number)
-	n.owner, n.until = uuid.Nil, m.now.Add(quarantine)
+	n.owner, n.until, n.before = uuid.Nil, m.now.Add(quarantine), n.owner
 	m.order = slices.DeleteFunc(m.order, func(o string) bool { return o == number })
 }
 
@@ -120,7 +121,8 @@ func (m *model) apply(c books.Command) (holdings []books.Holding, refused books.
 				m.holds[w.Owner] = w.Package
 			}
 			for _, n := range w.Numbers {
-				if m.holds[w.Owner] != uuid.Nil && m.free(n) {
+				own := m.find(n).owner == uuid.Nil && m.find(n).before == w.Owner
+				if m.holds[w.Owner] != uuid.Nil && (own || m.free(n)) {
 					m.give(w.Owner, n)
 				}
 			}

@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"Remove":                      testRemove,
 		"Restore":                     testRestore,
 		"RestoreWhatIsLeft":           testRestoreWhatIsLeft,
+		"RestoreOutOfQuarantine":      testRestoreOutOfQuarantine,
 		"InactivePackage":             testInactivePackage,
 		"PreviewChangesNothing":       testPreviewChangesNothing,
 		"RefusedCommandChangesNought": testRefusedChangesNothing,

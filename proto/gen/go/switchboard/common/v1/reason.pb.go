@@ -66,7 +66,8 @@ const (
 	Reason_BODY_INVALID Reason = 16
 	// The route exists, but not with this HTTP method. Answered by the gateway, with HTTP 405. Metadata: `allow` (comma separated).
 	Reason_METHOD_NOT_ALLOWED Reason = 17
-	// The number has a holder. Metadata: `number`, `holder` (resource name), `alternatives` (up to three free numbers, comma separated).
+	// The number has a holder, or was given back and is kept out of use by the account's policy. Metadata: `number`; `holder` (resource
+	// name) or `quarantine_time` (until when it is kept out, RFC 3339); `alternatives` (up to three free numbers, comma separated).
 	Reason_EXTENSION_IN_USE Reason = 20
 	// The person or room has a phone licence already. Metadata: `phone_user`.
 	Reason_ALREADY_LICENSED Reason = 21

@@ -147,7 +147,8 @@ type AccountPolicy struct {
 	SoftDelete bool `protobuf:"varint,1,opt,name=soft_delete,json=softDelete,proto3" json:"soft_delete,omitempty"`
 	// How long a freed extension number is kept out of use, 0 (the default) to 365 days.
 	ExtensionQuarantine *durationpb.Duration `protobuf:"bytes,2,opt,name=extension_quarantine,json=extensionQuarantine,proto3" json:"extension_quarantine,omitempty"`
-	// How long a freed direct number is kept out of use, 0 (the default) to 365 days.
+	// How long a freed direct number is kept out of use, 0 (the default) to 365 days. A phone user that is restored from the trash gets
+	// its own numbers back nevertheless.
 	PhoneNumberQuarantine *durationpb.Duration `protobuf:"bytes,3,opt,name=phone_number_quarantine,json=phoneNumberQuarantine,proto3" json:"phone_number_quarantine,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache

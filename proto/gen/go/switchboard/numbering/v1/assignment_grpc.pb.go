@@ -55,7 +55,7 @@ type AssignmentServiceClient interface {
 	// Takes packages and all direct numbers from owners. Owners that hold nothing are left alone.
 	RemoveAssignments(ctx context.Context, in *RemoveAssignmentsRequest, opts ...grpc.CallOption) (*RemoveAssignmentsResponse, error)
 	// Gives back what owners held before, as far as it is still to be had: a package that is active and has a seat, numbers that are
-	// available. The answer says what each got and what is gone; only bad names are refused.
+	// available or in quarantine since that owner had them. The answer says what each got and what is gone; only bad names are refused.
 	RestoreAssignments(ctx context.Context, in *RestoreAssignmentsRequest, opts ...grpc.CallOption) (*RestoreAssignmentsResponse, error)
 	// Reads what owners hold, in the order asked, up to 1,000 at once.
 	BatchGetAssignments(ctx context.Context, in *BatchGetAssignmentsRequest, opts ...grpc.CallOption) (*BatchGetAssignmentsResponse, error)
@@ -180,7 +180,7 @@ type AssignmentServiceServer interface {
 	// Takes packages and all direct numbers from owners. Owners that hold nothing are left alone.
 	RemoveAssignments(context.Context, *RemoveAssignmentsRequest) (*RemoveAssignmentsResponse, error)
 	// Gives back what owners held before, as far as it is still to be had: a package that is active and has a seat, numbers that are
-	// available. The answer says what each got and what is gone; only bad names are refused.
+	// available or in quarantine since that owner had them. The answer says what each got and what is gone; only bad names are refused.
 	RestoreAssignments(context.Context, *RestoreAssignmentsRequest) (*RestoreAssignmentsResponse, error)
 	// Reads what owners hold, in the order asked, up to 1,000 at once.
 	BatchGetAssignments(context.Context, *BatchGetAssignmentsRequest) (*BatchGetAssignmentsResponse, error)
