@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -90,6 +91,10 @@ func refusalOf(x *extensionv1.Extension, site string) error {
 			With("number", n).With("site", site)
 	case extensionv1.Extension_RESERVED:
 		return errs.New(commonv1.Reason_EXTENSION_RESERVED, "the number %s is reserved and cannot be given out", n).With("number", n)
+	}
+	if until := x.GetQuarantineTime(); until != nil {
+		return errs.New(commonv1.Reason_EXTENSION_IN_USE, "the number %s was given back and is kept out of use until %s", n, until.AsTime().Format(time.RFC3339)).
+			With("number", n).With("quarantine_time", until.AsTime().Format(time.RFC3339Nano))
 	}
 	return errs.New(commonv1.Reason_EXTENSION_IN_USE, "the number %s is in use", n).With("number", n).With("holder", x.GetHolder())
 }
