@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
 	"github.com/switchboard-phone/switchboard/deploy/local/issuer"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
 	"github.com/switchboard-phone/switchboard/gateway"
@@ -173,6 +174,17 @@ func TestOneCallerOverItsRateSlowsNobodyElse(t *testing.T) {
 		}
 		return nil
 	})
+	// What is refused says when to come back.
+	var refusal *gatewayclient.Error
+	testkit.Eventually(t, patience, func() error {
+		err := noisy.owner.Get(ctx, noisy.path+"/sites", nil)
+		if err == nil {
+			return errors.New("this call was let through")
+		}
+		refusal = noisy.refused(err, "RATE_LIMITED")
+		return nil
+	})
+	require.Positive(t, refusal.RetryDelay)
 	beside := measure(t, 150, call)
 	cancel()
 	wg.Wait()

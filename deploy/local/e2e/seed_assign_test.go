@@ -101,6 +101,21 @@ func TestSeed03_RoomsAreAssigneesToo(t *testing.T) {
 	})
 }
 
+func TestSeed03_ARoomCallsOutAndIsCalled(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 10)
+		pkg, numbers := tn.pkg("Domestic", 1), tn.numbers(1)
+		room := tn.assign(tn.room("Sala Camões"))[0]
+		require.False(t, room.OutboundCalling)
+		room = tn.call(room.Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers})
+		require.True(t, room.OutboundCalling)
+		require.Equal(t, numbers, room.PhoneNumbers)
+		require.Equal(t, room.Name, list[gatewayclient.PhoneNumber](tn, "/phoneNumbers", "phoneNumbers", nil)[0].Assignee, "calls to it reach the room")
+		tn.addUp()
+	})
+}
+
 func TestSeed05_OneToAHundredAtATime(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *stack.Stack) {

@@ -39,7 +39,10 @@ type importRow struct {
 	Warnings  []string
 	Error     *struct {
 		Message string
-		Details []struct{ Reason string }
+		Details []struct {
+			Reason   string
+			Metadata map[string]string
+		}
 	}
 }
 
@@ -121,8 +124,8 @@ func TestSeed06_MoreGoThroughImport(t *testing.T) {
 		tn.refused(err, "REQUEST_ID_REUSED")
 
 		seen := tn.watch(op.Name)
+		tn.goOn(seen)
 		last := seen[len(seen)-1]
-		require.True(t, last.Done)
 		require.Equal(t, people, last.Metadata.SucceededCount)
 		require.Zero(t, last.Metadata.FailedCount)
 		require.Positive(t, last.Metadata.RowsPerSecond)
@@ -151,6 +154,17 @@ func (tn *tenant) watch(name string) []operation {
 	}
 	require.NotEmpty(tn, out)
 	return out
+}
+
+// goOn checks that what is told of an operation goes on to its end, and never back.
+func (tn *tenant) goOn(told []operation) {
+	tn.Helper()
+	for i, op := range told {
+		require.Equal(tn, i == len(told)-1, op.Done, "the end is told last")
+		if i > 0 {
+			require.GreaterOrEqual(tn, op.Metadata.ProcessedCount, told[i-1].Metadata.ProcessedCount)
+		}
+	}
 }
 
 // export reads all phone users as a file.
@@ -230,8 +244,13 @@ func TestSeed06_AFileThatIsNoneIsRefused(t *testing.T) {
 			}
 			_, err := tn.importing("email\n", nil)
 			tn.refused(err, "BATCH_EMPTY")
+			_, err = tn.importing("email\n"+strings.Repeat("x@example.com\n", 100_001), map[string]any{"requestId": "long"})
+			refusal := tn.refused(err, "BATCH_TOO_LARGE", "csv")
+			require.Equal(t, map[string]string{"limit": "100000", "count": "100001"}, refusal.Metadata)
 		})
-		err := tn.admin.Get(t.Context(), "/v1/operations/00000000-0000-4000-8000-000000000000", nil)
+		_, err := tn.importing("email\nx@example.com\n", map[string]any{"requestId": "long"})
+		require.NoError(t, err, "nothing is kept of a file that was refused")
+		err = tn.admin.Get(t.Context(), "/v1/operations/00000000-0000-4000-8000-000000000000", nil)
 		tn.refused(err, "NOT_FOUND")
 	})
 }
@@ -243,11 +262,32 @@ func TestSeed06_AnImportCanBeCancelled(t *testing.T) {
 		tn := newTenant(t, s, people)
 		op, err := tn.importing(sheet(tn.users(people), func(int) string { return ",,,," }), nil)
 		require.NoError(t, err)
-		require.NoError(t, tn.admin.Post(t.Context(), "/v1/"+op.Name+":cancel", map[string]any{}, nil))
+		body, err := tn.admin.Stream(t.Context(), "/v1/"+op.Name+":watch")
+		require.NoError(t, err)
+		defer func() { _ = body.Close() }()
+		var told []operation
+		for watch := json.NewDecoder(body); watch.More(); {
+			var next struct{ Result operation }
+			require.NoError(t, watch.Decode(&next))
+			if told = append(told, next.Result); len(told) == 1 {
+				require.NoError(t, tn.admin.Post(t.Context(), "/v1/"+op.Name+":cancel", map[string]any{}, nil))
+			}
+		}
+		require.Greater(t, len(told), 1)
+		tn.goOn(told)
 		end := tn.finished(op.Name)
+		require.Equal(t, end.Metadata.ProcessedCount, told[len(told)-1].Metadata.ProcessedCount)
 		require.NotNil(t, end.Error)
 		require.Equal(t, 1, end.Error.Code, "CANCELLED")
 		require.Less(t, end.Metadata.ProcessedCount, people)
+		waiting := 0
+		for _, r := range tn.rows(op) {
+			if r.Outcome == "OUTCOME_UNSPECIFIED" {
+				require.Empty(t, r.PhoneUser)
+				waiting++
+			}
+		}
+		require.Equal(t, people-end.Metadata.ProcessedCount, waiting, "rows that had no turn have no outcome")
 		page := struct{ TotalSize int }{}
 		require.NoError(t, tn.admin.Get(t.Context(), tn.path+"/phoneUsers?pageSize=1", &page))
 		require.Equal(t, end.Metadata.SucceededCount, page.TotalSize, "what was done stays done")

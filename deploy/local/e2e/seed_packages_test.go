@@ -184,7 +184,12 @@ func TestSeed25_RemovedPeopleHaveNoAccess(t *testing.T) {
 		tn := newTenant(t, s, 10)
 		three := tn.assign(tn.userNames(3)...)
 		tn.settled()
+		person, settings := tn.themself(three[0]), map[string]any{"settings": map[string]any{"language": "de"}}
+		require.NoError(t, person.Get(t.Context(), "/v1/"+three[0].Name, nil))
+		require.NoError(t, person.Patch(t.Context(), "/v1/"+three[0].Name, settings, nil))
 		tn.remove(three[0], three[2])
+		tn.refused(person.Get(t.Context(), "/v1/"+three[0].Name, nil), "PERMISSION_DENIED")
+		tn.refused(person.Patch(t.Context(), "/v1/"+three[0].Name, settings, nil), "PERMISSION_DENIED")
 		listed := tn.phoneUsers()
 		require.Len(t, listed, 1)
 		require.Equal(t, three[1].Name, listed[0].Name)

@@ -91,7 +91,7 @@ func TestSeed26_AQuarantineKeepsNumbersOut(t *testing.T) {
 		_, err := tn.tryExtension(bob, "100", "")
 		refusal := tn.refused(err, "EXTENSION_IN_USE", "extensionNumber")
 		require.NotContains(t, refusal.Metadata, "holder", "it is nobody's")
-		told, err := time.Parse(time.RFC3339Nano, refusal.Metadata["quarantine_time"])
+		told, err := time.Parse(time.RFC3339, refusal.Metadata["quarantine_time"])
 		require.NoError(t, err)
 		require.WithinDuration(t, until, told, time.Microsecond)
 
@@ -118,6 +118,17 @@ func TestSeed26_AQuarantineKeepsOutWhatIsChanged(t *testing.T) {
 		until := clk.Now().Add(time.Hour)
 		tn.keptOut(ada.ExtensionNumber, until)
 		tn.numberKeptOut(numbers[0], until)
+
+		row := "email,extension\n" + tn.users(1)[0].Email + "," + ada.ExtensionNumber + "\n"
+		for _, validateOnly := range []bool{true, false} {
+			refused := tn.rows(tn.imported(row, map[string]any{"validateOnly": validateOnly}))[0].Error
+			require.NotNil(t, refused)
+			require.Equal(t, "EXTENSION_IN_USE", refused.Details[0].Reason)
+			require.NotContains(t, refused.Details[0].Metadata, "holder")
+			told, err := time.Parse(time.RFC3339, refused.Details[0].Metadata["quarantine_time"])
+			require.NoError(t, err)
+			require.WithinDuration(t, until, told, time.Microsecond)
+		}
 
 		clk.Advance(time.Hour - time.Millisecond)
 		tn.refresh()

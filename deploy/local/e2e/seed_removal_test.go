@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/switchboard-phone/switchboard/deploy/local/gatewayclient"
+	"github.com/switchboard-phone/switchboard/deploy/local/issuer"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
 )
 
@@ -92,7 +93,18 @@ func (tn *tenant) record(phoneUser, kind string) {
 
 // records lists a phone user's records.
 func (tn *tenant) records(phoneUser string) ([]map[string]any, error) {
-	return gatewayclient.List[map[string]any](tn.Context(), tn.admin, "/v1/"+phoneUser+"/records", "records", nil)
+	return tn.recordsAs(tn.admin, phoneUser)
+}
+
+// recordsAs lists a phone user's records as another caller.
+func (tn *tenant) recordsAs(caller *gatewayclient.Client, phoneUser string) ([]map[string]any, error) {
+	return gatewayclient.List[map[string]any](tn.Context(), caller, "/v1/"+phoneUser+"/records", "records", nil)
+}
+
+// themself makes a caller who is the person that a phone user belongs to.
+func (tn *tenant) themself(u gatewayclient.PhoneUser) *gatewayclient.Client {
+	tn.Helper()
+	return tn.as(issuer.Claims{Subject: id(u.Assignee), Account: tn.account})
 }
 
 // retained lists the records about a phone user in the account log.
@@ -114,7 +126,13 @@ func TestSeed30_RemovalTakesTheRecordsFromThePerson(t *testing.T) {
 		require.Len(t, got, 3)
 		require.Equal(t, "RECORDING", got[0]["kind"], "newest first")
 		require.Equal(t, "+12025550123", got[0]["peer"])
+		person := tn.themself(u)
+		own, err := tn.recordsAs(person, u.Name)
+		require.NoError(t, err)
+		require.Equal(t, got, own, "the person has them")
 		tn.remove(u)
+		_, err = tn.recordsAs(person, u.Name)
+		tn.refused(err, "PERMISSION_DENIED")
 		_, err = tn.records(u.Name)
 		tn.refused(err, "NOT_FOUND")
 		err = tn.operator.Post(t.Context(), "/v1/"+u.Name+"/records", map[string]any{"kind": "CALL"}, nil)
@@ -131,9 +149,14 @@ func TestSeed31_ANewLicenceDoesNotBringRecordsBack(t *testing.T) {
 		tn.remove(u)
 		again := tn.assign(u.Assignee)[0]
 		require.NotEqual(t, u.Name, again.Name)
-		got, err := tn.records(again.Name)
-		require.NoError(t, err)
-		require.Empty(t, got)
+		person := tn.themself(u)
+		for _, caller := range []*gatewayclient.Client{tn.admin, person} {
+			got, err := tn.recordsAs(caller, again.Name)
+			require.NoError(t, err)
+			require.Empty(t, got)
+		}
+		_, err := tn.recordsAs(person, u.Name)
+		tn.refused(err, "PERMISSION_DENIED")
 	})
 }
 

@@ -123,12 +123,16 @@ func TestSeed35_RestorableForThirtyDays(t *testing.T) {
 		tn.settled()
 		in := tn.trash(two...)
 		require.Equal(t, "TRASHED", in[0].State)
+		require.WithinDuration(t, clk.Now(), *in[0].DeleteTime, time.Microsecond)
+		require.Equal(t, in[0].DeleteTime.Add(trashTime), *in[0].PurgeTime)
 		require.Equal(t, two[0].ExtensionNumber, in[0].ExtensionNumber)
 		for _, e := range tn.extensions() {
 			require.Equal(t, "HELD", e.State)
 		}
 		next := tn.one()
 		require.NotContains(t, numbersOf(two), next.ExtensionNumber, "held numbers are not given out")
+		_, err := tn.tryExtension(next, two[0].ExtensionNumber, "")
+		require.Equal(t, two[0].Name, tn.refused(err, "EXTENSION_IN_USE", "extensionNumber").Metadata["holder"], "nor to who wishes for one")
 		require.Len(t, tn.phoneUsers(), 1, "the trash is not in the default list")
 		require.Len(t, list[gatewayclient.PhoneUser](tn, "/phoneUsers", "phoneUsers", url.Values{"showDeleted": {"true"}}), 3)
 
@@ -139,7 +143,9 @@ func TestSeed35_RestorableForThirtyDays(t *testing.T) {
 			require.Equal(t, "ACTIVE", u.State)
 			require.Equal(t, two[i].ExtensionNumber, u.ExtensionNumber, "the extension is the same")
 			require.Equal(t, two[i].Name, u.Name)
+			require.Nil(t, u.DeleteTime)
 			require.Nil(t, u.PurgeTime)
+			require.Equal(t, []string{"RESTORED", "TRASHED", "ASSIGNED"}, tn.logKinds(u.Name))
 		}
 		again, _ := tn.restore(map[string]any{"phoneUsers": names(two), "requestId": "back"})
 		require.Equal(t, back, again)
@@ -153,6 +159,7 @@ func TestSeed36_ThenDeletedForGoodByItself(t *testing.T) {
 	eachTimed(t, func(t *testing.T, s *stack.Stack, clk *clock.Fake) {
 		tn := newTenant(t, s, 5).withTrash()
 		two := tn.assign(tn.userNames(2)...)
+		tn.record(two[0].Name, "VOICEMAIL")
 		tn.trash(two[0])
 		clk.Advance(trashTime / 2)
 		tn.refresh()
@@ -167,7 +174,11 @@ func TestSeed36_ThenDeletedForGoodByItself(t *testing.T) {
 			return nil
 		})
 		tn.goneForGood(two[0])
-		require.Equal(t, []string{"PURGED", "TRASHED", "ASSIGNED"}, tn.logKinds(two[0].Name))
+		tn.refused(tn.admin.Get(t.Context(), "/v1/"+two[0].Name, nil), "NOT_FOUND")
+		require.Equal(t, []string{"PURGED", "TRASHED", "RECORD", "ASSIGNED"}, tn.logKinds(two[0].Name))
+		kept := tn.retained(two[0].Name)
+		require.Len(t, kept, 1, "the account log keeps the records")
+		require.Equal(t, "VOICEMAIL", kept[0].After["kind"])
 		require.Equal(t, "TRASHED", tn.get(two[1].Name).State, "whose time is not over stays")
 		require.Equal(t, two[0].ExtensionNumber, tn.one().ExtensionNumber, "the number is free")
 	})
@@ -235,6 +246,27 @@ func TestSeed42_ARestoreSaysWhatIsGone(t *testing.T) {
 		require.Empty(t, said[0].MissingPackage)
 		require.Equal(t, whole.PhoneNumbers, users[0].PhoneNumbers)
 		require.Equal(t, pkg, users[0].Package)
+	})
+}
+
+func TestSeed42_WhatOthersHaveIsGoneAndTheRestComesBack(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 2).withTrash()
+		pkg, numbers := tn.pkg("Domestic", 2), tn.numbers(3)
+		two := tn.assign(tn.userNames(2)...)
+		u := tn.call(two[0].Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers})
+		tn.settled()
+		tn.trash(u)
+		tn.call(two[1].Name, "assignPackage", map[string]any{"package": pkg, "phoneNumbers": numbers[:1]})
+		want := []restoration{{PhoneUser: u.Name, ExtensionNumber: u.ExtensionNumber, MissingPhoneNumbers: numbers[:1]}}
+		for _, validateOnly := range []bool{true, false} {
+			users, said := tn.restore(map[string]any{"phoneUsers": []string{u.Name}, "validateOnly": validateOnly})
+			require.Equal(t, want, said)
+			require.Equal(t, pkg, users[0].Package)
+			require.Equal(t, numbers[1:], users[0].PhoneNumbers)
+		}
+		tn.addUp()
 	})
 }
 

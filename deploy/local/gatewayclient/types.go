@@ -119,6 +119,7 @@ type PhoneUser struct {
 	SetupComplete   bool       `json:"setupComplete,omitempty"`
 	Settings        *Settings  `json:"settings,omitempty"`
 	CreateTime      *time.Time `json:"createTime,omitempty"`
+	DeleteTime      *time.Time `json:"deleteTime,omitempty"`
 	PurgeTime       *time.Time `json:"purgeTime,omitempty"`
 	Etag            string     `json:"etag,omitempty"`
 }
