@@ -52,6 +52,69 @@ test("An operator makes an account and its ranges", async ({ page }) => {
   await expect(page.getByRole("img", { name: "100 numbers from 5000: 100 free" })).toBeVisible();
   await go(page, "Phone System Management", "Users & Rooms");
   await expect(page.getByRole("button", { name: "Add", exact: true }), "assigning is for administrators").toHaveCount(0);
+  await go(page, "User Management", "Users");
+  await page.getByRole("button", { name: "Add Users" }).click();
+  const dialog = page.getByRole("dialog", { name: "Add Users" });
+  await expect(dialog.getByRole("textbox", { name: "E-mail" })).toBeVisible();
+  await expect(dialog.getByRole("switch"), "a licence for somebody new is for administrators too").toHaveCount(0);
+});
+
+test("A service that takes fewer at a time than usual says so, and no more can be selected from then on", async ({ page }) => {
+  const tenant = await Tenant.make("Few Ltd");
+  const people = await tenant.users("Ada Lovelace", "Bob Bletchley", "Cleo Jones");
+  await tenant.assign(people.map((p) => p.name));
+  // As the service answers where it is configured to take two.
+  const refusal = {
+    code: 3,
+    message: "phone_users holds 3, at most 2 are taken at a time",
+    details: [
+      {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        reason: "BATCH_TOO_LARGE",
+        domain: "switchboard",
+        metadata: { limit: "2", count: "3" },
+      },
+    ],
+  };
+  await page.route(/phoneUsers:batchRemove$/, (route) => route.fulfill({ status: 400, json: refusal }));
+  await signInToTenant(page, tenant, "/phone-system/users");
+  await page.getByRole("checkbox", { name: "Select all" }).check();
+  await page.getByRole("button", { name: "Remove", exact: true }).click();
+  await page.getByRole("menuitem", { name: "Remove Users" }).click();
+  await expect(page.getByRole("alert")).toContainText("That is more than 2 at a time.");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByText("3 selected, at most 2 at a time")).toBeVisible();
+  await page.getByRole("checkbox", { name: "Select Ada Lovelace" }).uncheck();
+  await expect(page.getByText("2 selected, at most 2 at a time")).toBeVisible();
+  await expect(page.getByRole("checkbox", { name: "Select Ada Lovelace" })).toBeDisabled();
+});
+
+test("Each change is told in the account log, as it was before and as it is now", async ({ page }) => {
+  const tenant = await Tenant.make("Told Ltd");
+  const porto = await tenant.site("Porto");
+  await tenant.post(`${porto}/extensionRanges`, { from: "2000", to: "2999" });
+  const people = await tenant.users("Ada Lovelace");
+  const pack = await tenant.package("Domestic");
+  const [ada] = await tenant.assign(
+    people.map((p) => p.name),
+    { site: await tenant.mainSite() },
+  );
+  const name = ada?.name ?? "";
+  await tenant.post(`${name}:assignPackage`, { package: pack });
+  await tenant.patch(name, { settings: { ringSeconds: 45, doNotDisturb: true } });
+  await tenant.patch(name, { site: porto });
+  await tenant.post(`${tenant.name}/phoneUsers:batchRemovePackages`, { phoneUsers: [name] });
+
+  await signInToTenant(page, tenant, `/phone-system/users/${name.split("/").pop() ?? ""}/history`);
+  const row = (title: string) => page.getByRole("row").filter({ has: page.getByRole("button", { name: title, exact: true }) });
+  await expect(row("Licence assigned")).toContainText("extension 1000, site Main site");
+  await expect(row("Package assigned")).toContainText("package Domestic");
+  await expect(row("Packages removed")).toContainText("package Domestic given up");
+  await expect(row("Settings changed")).toContainText("seconds to ring 30 → 45, do not disturb off → on");
+  await expect(row("Site changed")).toContainText("site Main site → Porto");
+  await expect(row("Extension changed")).toContainText("extension 1000 → 2000");
+  await page.getByRole("button", { name: "Settings changed" }).click();
+  await expect(page.getByRole("dialog", { name: "Settings changed" }).getByText("30 → 45")).toBeVisible();
 });
 
 test("An operator opens an account and sees the blocks that are leased now", async ({ page }) => {

@@ -1,6 +1,7 @@
 // One test for each section of "Managing phone users", with its steps in its words.
 import { go, expect, signInToTenant, test } from "./support/portal";
-import { mails, Tenant } from "./support/tenant";
+import { stackInfo } from "./support/stack";
+import { linkIn, mails, Tenant } from "./support/tenant";
 
 test("How to assign licenses to existing users", async ({ page }) => {
   const tenant = await Tenant.make("Assign Ltd");
@@ -131,6 +132,7 @@ test("How to assign a calling package to a phone user", async ({ page }) => {
 
 test("How to assign a license to a new user", async ({ page }) => {
   const tenant = await Tenant.make("Invite Ltd");
+  await tenant.package("Domestic");
   await signInToTenant(page, tenant);
   await go(page, "User Management", "Users");
   await page.getByRole("button", { name: "Add Users" }).click();
@@ -143,8 +145,32 @@ test("How to assign a license to a new user", async ({ page }) => {
   await expect(page.getByRole("row", { name: /Lin Clark/ })).toContainText("invited, not confirmed");
   await go(page, "Phone System Management", "Users & Rooms");
   await expect(page.getByText("No phone users yet")).toBeVisible();
-  const [mail] = await mails(tenant.email("Lin Clark"));
-  expect(mail?.text).toContain("/confirm#token=");
+  const [invitation] = await mails(tenant.email("Lin Clark"));
+
+  await test.step("After confirming their account", async () => {
+    await page.goto(linkIn(invitation));
+    await page.getByRole("button", { name: "Confirm my account" }).click();
+    await expect(page.getByText("Thank you, Lin Clark.")).toBeVisible();
+    const [confirmed] = await mails(tenant.email("Lin Clark"), 2);
+    expect(confirmed?.text).toContain("1000");
+    expect(linkIn(confirmed)).toContain("/setup#token=");
+  });
+
+  await test.step("appear in Phone System Management > Users & Rooms", async () => {
+    await page.goto(stackInfo().gateway);
+    await go(page, "Phone System Management", "Users & Rooms");
+    await expect(page.getByRole("row", { name: /Lin Clark/ })).toContainText("1000");
+  });
+
+  await test.step("Follow the steps to assign a calling package", async () => {
+    await page.getByRole("button", { name: "Assign to Lin Clark" }).click();
+    await page.getByRole("menuitem", { name: "Assign Package" }).click();
+    await page.getByRole("button", { name: /Calling package/ }).click();
+    await page.getByRole("option", { name: /Domestic/ }).click();
+    await page.getByRole("button", { name: "Confirm and Assign Numbers" }).click();
+    await page.getByRole("button", { name: "Skip" }).click();
+    await expect(page.getByRole("row", { name: /Lin Clark/ })).toContainText("Domestic");
+  });
 });
 
 test("How to remove licenses or calling packages from phone users", async ({ page }) => {
@@ -152,11 +178,19 @@ test("How to remove licenses or calling packages from phone users", async ({ pag
   const people = await tenant.users("Ada Lovelace", "Bob Bletchley", "Cleo Jones");
   const pack = await tenant.package("Domestic");
   await tenant.numbers("+351210000001");
-  const [ada] = await tenant.assign(
+  const [ada, bob] = await tenant.assign(
     people.map((p) => p.name),
     { package: pack },
   );
   await tenant.post(`${ada?.name ?? ""}:assignPhoneNumbers`, { phoneNumbers: ["+351210000001"] });
+  await tenant.post(`${bob?.name ?? ""}/records`, {
+    kind: "RECORDING",
+    direction: "INBOUND",
+    peer: "+351219998877",
+    startTime: "2026-03-02T09:30:00Z",
+    duration: "65s",
+    uri: "store://recordings/4711",
+  });
 
   await signInToTenant(page, tenant);
   await go(page, "Phone System Management", "Users & Rooms");
@@ -184,6 +218,12 @@ test("How to remove licenses or calling packages from phone users", async ({ pag
     await page.getByRole("menuitem", { name: "Remove Users" }).click();
     const dialog = page.getByRole("alertdialog", { name: "Remove Users" });
     await expect(dialog.getByRole("row", { name: /Cleo Jones/ })).toContainText("1002");
+    await expect(
+      dialog
+        .getByRole("row", { name: /Bob Bletchley/ })
+        .getByRole("cell")
+        .last(),
+    ).toHaveText("1");
     await expect(dialog).toContainText("account log");
     await dialog.getByRole("button", { name: "Delete" }).click();
     await expect(dialog).toBeHidden();
@@ -196,6 +236,23 @@ test("How to remove licenses or calling packages from phone users", async ({ pag
     await page.getByRole("menuitem", { name: "Remove", exact: true }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
     await expect(page.getByText("No phone users yet")).toBeVisible();
+  });
+
+  await test.step("their records are available to the admin under the account log", async () => {
+    await go(page, "Account Management", "Account Log");
+    const record = page.getByRole("row", { name: /Recording/ });
+    await expect(record).toContainText("Incoming, +351219998877, 2 Mar 2026, 09:30, 1 min 5 s, store://recordings/4711");
+    await expect(page.getByRole("row", { name: /Licence removed/ }).filter({ hasText: "Ada Lovelace" })).toHaveCount(1);
+    await record.getByRole("link", { name: "Only Bob Bletchley" }).click();
+    await expect(page.getByRole("toolbar", { name: "Phone user" })).toContainText("Only Bob Bletchley");
+    await expect(page.getByRole("row").filter({ hasText: "Ada Lovelace" })).toHaveCount(0);
+    await expect(page.getByRole("row", { name: /Licence removed/ })).toContainText("extension 1001 given up");
+    await record.getByRole("button", { name: "Recording" }).click();
+    const dialog = page.getByRole("dialog", { name: "Recording" });
+    await expect(dialog.getByText("store://recordings/4711")).toBeVisible();
+    await dialog.getByText("Close", { exact: true }).click();
+    await page.getByRole("button", { name: "Show everybody" }).click();
+    await expect(page.getByRole("row", { name: /Licence removed/ }).filter({ hasText: "Ada Lovelace" })).toHaveCount(1);
   });
 });
 
@@ -258,10 +315,10 @@ test("How to remove licenses: Soft Delete Users, Move to Trash and Restore", asy
 
 test("How to search inactive packages for users", async ({ page }) => {
   const tenant = await Tenant.make("Inactive Ltd");
-  const people = await tenant.users("Ada Lovelace", "Bob Bletchley");
+  const people = await tenant.users("Ada Lovelace", "Bob Bletchley", "Cleo Jones");
   const old = await tenant.package("Old Plan");
   const current = await tenant.package("New Plan");
-  await tenant.assign([people[0]?.name ?? ""], { package: old });
+  await tenant.assign([people[0]?.name ?? "", people[2]?.name ?? ""], { package: old });
   await tenant.assign([people[1]?.name ?? ""], { package: current });
   await tenant.post(`${old}:deactivate`, {});
 
@@ -292,6 +349,21 @@ test("How to search inactive packages for users", async ({ page }) => {
     await page.getByRole("option", { name: /New Plan/ }).click();
     await page.getByRole("button", { name: "Confirm and Assign Numbers" }).click();
     await page.getByRole("button", { name: "Skip" }).click();
+    await expect(page.getByRole("link", { name: "Ada Lovelace" })).toHaveCount(0);
+    await expect(page.getByRole("row", { name: /Cleo Jones/ })).toContainText("Old Plan (inactive)");
+  });
+
+  await test.step("remove the user, by the more icon", async () => {
+    await page.getByRole("button", { name: "More for Cleo Jones" }).click();
+    await page.getByRole("menuitem", { name: "Remove", exact: true }).click();
+    const dialog = page.getByRole("alertdialog", { name: "Remove Users" });
+    await expect(dialog.getByRole("row", { name: /Cleo Jones/ })).toContainText("Old Plan");
+    await dialog.getByRole("button", { name: "Delete" }).click();
     await expect(page.getByText("Nobody matches")).toBeVisible();
   });
+  const left = (await tenant.phoneUsers()).map((p) => [p["displayName"], p["package"]]);
+  expect(left.sort()).toEqual([
+    ["Ada Lovelace", current],
+    ["Bob Bletchley", current],
+  ]);
 });

@@ -48,7 +48,7 @@ type Words = string | ((m: Record<string, string>) => string);
 const words: Record<string, Words> = {
   OFFLINE: "There is no connection right now. Check your network and try again.",
   FIELD_INVALID: "Something in the form cannot be used. Correct what is named and try again.",
-  BATCH_TOO_LARGE: (m) => `That is more than ${m["limit"] ?? "100"} at a time. Choose fewer, or use Import.`,
+  BATCH_TOO_LARGE: (m) => `That is more than ${m["limit"] ?? "is taken"} at a time. Choose fewer, or use Import.`,
   BATCH_EMPTY: "Nothing is chosen. Choose at least one and try again.",
   DUPLICATE_IN_BATCH: "The same one is named twice. Take one of them out and try again.",
   SITE_REQUIRED: "There are several sites. Choose the one to use.",

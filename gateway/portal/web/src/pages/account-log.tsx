@@ -1,17 +1,27 @@
 import { useState } from "react";
-import { Select, TextField } from "../ui/controls";
+import { useSearchParams } from "react-router";
+import { quoted } from "../api/client";
+import { useLog } from "../api/queries";
+import { useAccountId } from "../session/hooks";
+import { Button, Select, TextField } from "../ui/controls";
 import { useTitle } from "../ui/title";
-import { LogTable, logKinds } from "./log-table";
+import { LogTable } from "./log-table";
+import { logKinds } from "./log-words";
 
 /** Everything that happened to the account's phone users, for good. */
 export default function AccountLog() {
   useTitle("Account Log");
+  const account = useAccountId();
+  const [params, setParams] = useSearchParams();
   const [kind, setKind] = useState("all");
   const [since, setSince] = useState("");
   const [until, setUntil] = useState("");
   const start = new Date(`${since}T00:00:00`);
   const end = new Date(`${until}T23:59:59.999`);
+  const phoneUser = params.get("phoneUser");
+  const person = phoneUser && `phoneUser = ${quoted(`accounts/${account}/phoneUsers/${phoneUser}`)}`;
   const filter = [
+    person,
     kind !== "all" && `kind = ${kind}`,
     !Number.isNaN(start.getTime()) && `time >= "${start.toISOString()}"`,
     !Number.isNaN(end.getTime()) && `time <= "${end.toISOString()}"`,
@@ -39,7 +49,21 @@ export default function AccountLog() {
           <TextField label="To" type="date" value={until} onChange={setUntil} />
         </div>
       </div>
+      {person && <OnePerson filter={person} onClear={() => setParams({})} />}
       <LogTable filter={filter.filter(Boolean).join(" AND ")} label="Account log" />
     </section>
+  );
+}
+
+/** Whose entries alone are shown. The phone user may be long gone, so the log itself is asked for the name. */
+function OnePerson({ filter, onClear }: { filter: string; onClear: () => void }) {
+  const newest = useLog(filter).rows[0];
+  return (
+    <div className="bulk-bar" role="toolbar" aria-label="Phone user">
+      <span>Only {newest?.displayName ?? "one phone user"}</span>
+      <Button look="quiet" onPress={onClear}>
+        Show everybody
+      </Button>
+    </div>
   );
 }

@@ -3,7 +3,7 @@ import { useDeferredValue, useState } from "react";
 import { Link } from "react-router";
 import { api, ask, idOf, type User } from "../api/client";
 import { useDirectory, useRefresh, useSites } from "../api/queries";
-import { useAccountId } from "../session/hooks";
+import { useAccountId, useSession } from "../session/hooks";
 import { Button, Search, Select, TextField, Toggle } from "../ui/controls";
 import { counted } from "../ui/format";
 import { FormDialog } from "../ui/form-dialog";
@@ -115,6 +115,7 @@ function AddUserDialog({ onClose }: { onClose: () => void }) {
   const [phone, setPhone] = useState(false);
   const [site, setSite] = useState("");
   const [requestId] = useState(() => crypto.randomUUID());
+  const mayAssign = !useSession()?.operator;
   const several = (sites.data?.length ?? 0) > 1;
   const add = useMutation({
     mutationFn: () =>
@@ -154,15 +155,17 @@ function AddUserDialog({ onClose }: { onClose: () => void }) {
         onChange={setRole}
         choices={Object.entries(roleNames).map(([id, text]) => ({ id, label: text, text }))}
       />
-      <fieldset>
-        <legend>Feature</legend>
-        <Toggle
-          label="Phone"
-          hint="A phone licence, taken at once; the extension follows when the person confirms."
-          isSelected={phone}
-          onChange={setPhone}
-        />
-      </fieldset>
+      {mayAssign && (
+        <fieldset>
+          <legend>Feature</legend>
+          <Toggle
+            label="Phone"
+            hint="A phone licence, taken at once; the extension follows when the person confirms."
+            isSelected={phone}
+            onChange={setPhone}
+          />
+        </fieldset>
+      )}
       {phone && several && (
         <Select
           label="Site"

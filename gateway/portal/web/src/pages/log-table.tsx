@@ -1,56 +1,60 @@
-import type { LogEntry } from "../api/client";
-import { useLog } from "../api/queries";
+import { Fragment, useMemo, useState } from "react";
+import { Link } from "react-router";
+import { idOf, type LogEntry } from "../api/client";
+import { namesOf, useLog, usePackages, useSites } from "../api/queries";
+import { Button } from "../ui/controls";
+import { ModalDialog } from "../ui/dialog";
 import { formatTime } from "../ui/format";
 import { Empty, Problem, Waiting } from "../ui/notice";
 import { DataTable, type Column } from "../ui/table";
-
-/** Kinds of entries, and what they are called. */
-export const logKinds: Record<string, string> = {
-  ASSIGNED: "Licence assigned",
-  INVITED: "Invited",
-  CONFIRMED: "Account confirmed",
-  EXTENSION_CHANGED: "Extension changed",
-  SITE_CHANGED: "Site changed",
-  SETTINGS_CHANGED: "Settings changed",
-  SETUP_COMPLETED: "Set-up completed",
-  INVITE_RESENT: "Invite sent again",
-  PACKAGE_ASSIGNED: "Package assigned",
-  PACKAGES_REMOVED: "Packages removed",
-  PHONE_NUMBERS_ASSIGNED: "Numbers assigned",
-  PHONE_NUMBERS_UNASSIGNED: "Numbers unassigned",
-  TRASHED: "Moved to the trash",
-  RESTORED: "Restored",
-  REMOVED: "Licence removed",
-  PURGED: "Deleted for good",
-  RECORD: "Call, voicemail or recording",
-};
+import { logFacts, logLine, logTitle } from "./log-words";
 
 const keyOf = (row: LogEntry) => row.name;
 
-const columns: Column<LogEntry>[] = [
-  { id: "time", header: "Time", className: "time", cell: (row) => formatTime(row.time) },
-  {
-    id: "what",
-    header: "What",
-    className: "name",
-    cell: (row) => (
-      <div className="two-lines">
-        <span>{logKinds[row.kind] ?? row.kind}</span>
-        <span className="muted">{details(row)}</span>
-      </div>
-    ),
-  },
-  { id: "who", header: "Phone user", className: "wide", cell: (row) => row.displayName },
-  { id: "actor", header: "By", className: "wide", cell: (row) => actorName(row.actor) },
-];
+interface Props {
+  filter: string;
+  label: string;
+  /** The entries are all of one phone user, so that nobody needs to be told whose they are. */
+  ofOne?: boolean;
+}
 
-export function LogTable({ filter, label }: { filter: string; label: string }) {
+export function LogTable({ filter, label, ofOne = false }: Props) {
   const list = useLog(filter);
+  const names = useNames();
+  const [shown, setShown] = useState<LogEntry | null>(null);
+  const columns = useMemo((): Column<LogEntry>[] => {
+    const who: Column<LogEntry> = {
+      id: "who",
+      header: "Phone user",
+      className: "who wide",
+      cell: (row) => <OnlyThisOne row={row} />,
+    };
+    return [
+      { id: "time", header: "Time", className: "time", cell: (row) => formatTime(row.time) },
+      {
+        id: "what",
+        header: "What",
+        cell: (row) => (
+          <div className="two-lines">
+            <button type="button" className="link" onClick={() => setShown(row)}>
+              {logTitle(row)}
+            </button>
+            <span className="muted">
+              {!ofOne && <span className="narrow-only">{row.displayName} </span>}
+              {logLine(row, names)}
+            </span>
+          </div>
+        ),
+      },
+      ...(ofOne ? [] : [who]),
+      { id: "actor", header: "By", className: "actor wide", cell: (row) => actorName(row.actor) },
+    ];
+  }, [names, ofOne]);
   return (
     <>
       <Problem error={list.error} retry={() => void list.refetch()} />
       {list.isPending && <Waiting />}
-      {list.data && list.rows.length === 0 && <Empty title="Nothing happened yet" />}
+      {list.data && list.rows.length === 0 && <Empty title="Nothing of that kind has happened" />}
       {list.rows.length > 0 && (
         <DataTable
           label={label}
@@ -62,30 +66,58 @@ export function LogTable({ filter, label }: { filter: string; label: string }) {
           rowHeight={56}
         />
       )}
+      {shown && <EntryDialog row={shown} names={names} onClose={() => setShown(null)} />}
     </>
   );
 }
 
+/** Leads to the entries of that phone user alone. */
+function OnlyThisOne({ row, onGo }: { row: LogEntry; onGo?: () => void }) {
+  return (
+    <Link to={`/account/log?phoneUser=${idOf(row.phoneUser)}`} aria-label={`Only ${row.displayName}`} onClick={onGo}>
+      {row.displayName}
+    </Link>
+  );
+}
+
+/** All that an entry says, where a line of the table is too short for it. */
+function EntryDialog({ row, names, onClose }: { row: LogEntry; names: ReadonlyMap<string, string>; onClose: () => void }) {
+  const facts = logFacts(row, names);
+  return (
+    <ModalDialog title={logTitle(row)} onClose={onClose} footer={<Button onPress={onClose}>Close</Button>}>
+      <dl className="facts">
+        <dt>Time</dt>
+        <dd>{formatTime(row.time)}</dd>
+        <dt>Phone user</dt>
+        <dd>
+          <OnlyThisOne row={row} onGo={onClose} />
+        </dd>
+        <dt>By</dt>
+        <dd>{actorName(row.actor)}</dd>
+        {facts.map(({ label, before, after }) => (
+          <Fragment key={label}>
+            <dt>{label}</dt>
+            <dd>{row.kind === "RECORD" ? after : `${before || "none"} → ${after || "none"}`}</dd>
+          </Fragment>
+        ))}
+        {row.requestId && (
+          <>
+            <dt>Request id</dt>
+            <dd>{row.requestId}</dd>
+          </>
+        )}
+      </dl>
+    </ModalDialog>
+  );
+}
+
+/** What sites and packages are called. */
+function useNames(): ReadonlyMap<string, string> {
+  const sites = useSites().data;
+  const packages = usePackages().data;
+  return useMemo(() => new Map([...namesOf(sites), ...namesOf(packages)]), [sites, packages]);
+}
+
 function actorName(actor: string): string {
   return actor === "phone-user" ? "the person" : actor === "system" ? "Switchboard" : actor;
-}
-
-const fieldNames: Record<string, string> = {
-  extensionNumber: "extension",
-  phoneNumbers: "numbers",
-};
-
-/** The fields that people look for, before and after. */
-function details(row: LogEntry): string {
-  const before = (row.before ?? {}) as Record<string, unknown>;
-  const after = (row.after ?? {}) as Record<string, unknown>;
-  return Object.entries(fieldNames)
-    .map(([field, name]) => [name, show(before[field]), show(after[field])] as const)
-    .filter(([, old, now]) => old !== now)
-    .map(([name, old, now]) => (old && now ? `${name} ${old} → ${now}` : now ? `${name} ${now}` : `${name} ${old} given up`))
-    .join(", ");
-}
-
-function show(value: unknown): string {
-  return Array.isArray(value) ? value.join(" ") : typeof value === "string" ? value : "";
 }

@@ -10,11 +10,13 @@ import { counted, formatTime } from "../ui/format";
 import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notice";
-import { useSelection } from "../ui/selection";
+import { selectedOf, useSelection } from "../ui/selection";
 import { DataTable, type Column } from "../ui/table";
 import { useSay } from "../ui/toast";
 import { useTitle } from "../ui/title";
 
+/** What the service deletes at a time. */
+const mostNumbers = 1000;
 const keyOf = (row: PhoneNumber) => row.number;
 const labelOf = (row: PhoneNumber) => `Select ${row.number}`;
 const deletable = (row: PhoneNumber) => row.state !== "ASSIGNED";
@@ -46,7 +48,7 @@ export default function Numbers() {
   const [adding, setAdding] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const list = usePhoneNumbers({ filter: state === "all" ? "" : `state = ${state}`, query: useDeferredValue(query.trim()) });
-  const { selection, chosen, clear } = useSelection(keyOf, labelOf, list.rows, deletable);
+  const { selection, chosen, clear } = useSelection(mostNumbers, keyOf, labelOf, list.rows, deletable);
   const remove = useMutation({
     mutationFn: () =>
       ask(
@@ -91,7 +93,7 @@ export default function Numbers() {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>{chosen.length} selected</span>
+          <span>{selectedOf(chosen.length, mostNumbers)}</span>
           <Button look="danger" onPress={() => setDeleting(true)}>
             Delete
           </Button>

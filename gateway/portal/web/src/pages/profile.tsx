@@ -56,7 +56,7 @@ export default function Profile() {
               <SettingsTab key={p.etag} phoneUser={p} />
             </TabPanel>
             <TabPanel id="history" className="tab-panel tall">
-              <LogTable filter={`phoneUser = ${quoted(p.name)}`} label="History" />
+              <LogTable filter={`phoneUser = ${quoted(p.name)}`} label="History" ofOne />
             </TabPanel>
           </Tabs>
         </>

@@ -1,12 +1,13 @@
 import { useDeferredValue, useState } from "react";
 import { Link } from "react-router";
+import { useBatchLimit } from "../api/batch";
 import { idOf } from "../api/client";
 import { usePhoneUsers, type PhoneUserRow } from "../api/queries";
 import { useSession } from "../session/hooks";
 import { Button, Search } from "../ui/controls";
 import { counted, daysLeft, formatTime } from "../ui/format";
 import { Empty, Problem, Waiting } from "../ui/notice";
-import { useSelection } from "../ui/selection";
+import { selectedOf, useSelection } from "../ui/selection";
 import { DataTable, type Column } from "../ui/table";
 import { useTitle } from "../ui/title";
 import { BatchDialog, type BatchKind } from "./phone-users/batch";
@@ -20,7 +21,8 @@ export default function Trash() {
   const [query, setQuery] = useState("");
   const [task, setTask] = useState<{ kind: BatchKind; rows: PhoneUserRow[] } | null>(null);
   const list = usePhoneUsers({ filter: "state = TRASHED", showDeleted: true, query: useDeferredValue(query.trim()) });
-  const { selection, chosen, clear } = useSelection(keyOf, labelOf, list.rows);
+  const most = useBatchLimit();
+  const { selection, chosen, clear } = useSelection(most, keyOf, labelOf, list.rows);
   const mayChange = !useSession()?.operator;
   const columns: Column<PhoneUserRow>[] = [
     {
@@ -76,7 +78,7 @@ export default function Trash() {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>{chosen.length} selected</span>
+          <span>{selectedOf(chosen.length, most)}</span>
           <Button onPress={() => setTask({ kind: "restore", rows: chosen })}>Restore</Button>
           <Button look="danger" onPress={() => setTask({ kind: "remove", rows: chosen })}>
             Delete for good

@@ -1,11 +1,9 @@
 import { useCallback, useMemo, useState } from "react";
 import type { Selection } from "./table";
 
-/** What one call takes at most. */
-export const mostAtATime = 100;
-
-/** A selection of up to 100 rows that outlives scrolling and searching. */
+/** A selection of rows that outlives scrolling and searching, of as many as one call takes. */
 export function useSelection<T>(
+  most: number,
   keyOf: (row: T) => string,
   label: (row: T) => string,
   rows: T[],
@@ -15,14 +13,14 @@ export function useSelection<T>(
   const [chosen, setChosen] = useState<ReadonlyMap<string, T>>(() => new Map(before.map((row) => [keyOf(row), row])));
   const clear = useCallback(() => setChosen(new Map()), []);
   const selection = useMemo((): Selection<T> => {
-    const selectable = (canSelect ? rows.filter(canSelect) : rows).slice(0, mostAtATime);
+    const selectable = (canSelect ? rows.filter(canSelect) : rows).slice(0, most);
     const all = selectable.length > 0 && selectable.every((row) => chosen.has(keyOf(row)));
     return {
       has: (row) => chosen.has(keyOf(row)),
       toggle: (row) =>
         setChosen((old) => {
           const next = new Map(old);
-          if (!next.delete(keyOf(row)) && next.size < mostAtATime) {
+          if (!next.delete(keyOf(row)) && next.size < most) {
             next.set(keyOf(row), row);
           }
           return next;
@@ -34,7 +32,7 @@ export function useSelection<T>(
           }
           const next = new Map(old);
           for (const row of selectable) {
-            if (next.size < mostAtATime) {
+            if (next.size < most) {
               next.set(keyOf(row), row);
             }
           }
@@ -43,8 +41,13 @@ export function useSelection<T>(
       all,
       some: chosen.size > 0,
       label,
-      canSelect: (row) => (chosen.has(keyOf(row)) || chosen.size < mostAtATime) && (!canSelect || canSelect(row)),
+      canSelect: (row) => (chosen.has(keyOf(row)) || chosen.size < most) && (!canSelect || canSelect(row)),
     };
-  }, [rows, chosen, keyOf, label, canSelect]);
+  }, [most, rows, chosen, keyOf, label, canSelect]);
   return { selection, chosen: useMemo(() => [...chosen.values()], [chosen]), clear };
+}
+
+/** "3 selected", and when no more can be. */
+export function selectedOf(count: number, most: number): string {
+  return count < most ? `${count} selected` : `${count} selected, at most ${most} at a time`;
 }

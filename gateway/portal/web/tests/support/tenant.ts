@@ -48,6 +48,10 @@ export class Tenant {
     return call("POST", `/v1/${path}`, this.token, body);
   }
 
+  patch(path: string, body: Body): Promise<unknown> {
+    return call("PATCH", `/v1/${path}`, this.token, body);
+  }
+
   async site(displayName: string): Promise<string> {
     return ((await this.post(`${this.name}/sites`, { displayName })) as { name: string }).name;
   }

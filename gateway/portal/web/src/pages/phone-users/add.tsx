@@ -1,5 +1,6 @@
 import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { askBatch } from "../../api/batch";
 import { api, ask } from "../../api/client";
 import { usePackages, useRefresh, useSites, useTemplates } from "../../api/queries";
 import { useAccountId } from "../../session/hooks";
@@ -15,7 +16,7 @@ import { assignableChoices } from "./labels";
 
 const none = "none";
 
-/** Assigns phone licences to up to 100 people or rooms. */
+/** Assigns phone licences to people or rooms, as many as one call takes. */
 export function AddDialog({ kind, onClose }: { kind: "USER" | "ROOM"; onClose: () => void }) {
   const account = useAccountId();
   const refresh = useRefresh();
@@ -38,12 +39,14 @@ export function AddDialog({ kind, onClose }: { kind: "USER" | "ROOM"; onClose: (
     ...(template !== none && { template }),
   };
   const assign = (more: { requestId?: string; validateOnly?: boolean }, signal?: AbortSignal) =>
-    ask(
-      api.POST("/v1/accounts/{account}/phoneUsers:batchAssign", {
-        params: { path: { account } },
-        body: { ...order, ...more },
-        signal,
-      }),
+    askBatch(
+      ask(
+        api.POST("/v1/accounts/{account}/phoneUsers:batchAssign", {
+          params: { path: { account } },
+          body: { ...order, ...more },
+          signal,
+        }),
+      ),
     );
   const complete = assignees.length > 0 && (!several || site !== "");
   const preview = useQuery({

@@ -77,6 +77,8 @@ export function AssignPackageDialog({ phoneUser, onClose }: Props) {
   );
 }
 
+/** What the service assigns to somebody at a time. */
+const mostNumbers = 20;
 const keyOf = (row: PhoneNumber) => row.number;
 const labelOf = (row: PhoneNumber) => `Select ${row.number}`;
 const columns: Column<PhoneNumber>[] = [{ id: "number", header: "Number", className: "number", cell: (row) => row.number }];
@@ -88,7 +90,7 @@ export function AssignNumbersDialog({ phoneUser, onClose }: Props) {
   const say = useSay();
   const [query, setQuery] = useState("");
   const list = usePhoneNumbers({ filter: "state = AVAILABLE", query: useDeferredValue(query.trim()) });
-  const { selection, chosen } = useSelection(keyOf, labelOf, list.rows);
+  const { selection, chosen } = useSelection(mostNumbers, keyOf, labelOf, list.rows);
   const [requestId] = useState(() => crypto.randomUUID());
   const assign = useMutation({
     mutationFn: () =>

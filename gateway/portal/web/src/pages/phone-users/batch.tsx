@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
+import { askBatch } from "../../api/batch";
 import { api, ask, type Release, type Restoration } from "../../api/client";
 import { namesOf, usePackages, useRefresh, type PhoneUserRow } from "../../api/queries";
 import { useAccountId } from "../../session/hooks";
@@ -93,13 +94,13 @@ export function BatchDialog({ kind, rows, onClose }: Props) {
   const names = rows.map((row) => row.displayName);
   const preview = useQuery({
     queryKey: ["batchPreview", account, kind, phoneUsers],
-    queryFn: () => call(kind, account, { phoneUsers, validateOnly: true }),
+    queryFn: () => askBatch(call(kind, account, { phoneUsers, validateOnly: true })),
     staleTime: 0,
     gcTime: 0,
   });
   const text = words[kind];
   const run = useMutation({
-    mutationFn: () => call(kind, account, { phoneUsers, requestId }),
+    mutationFn: () => askBatch(call(kind, account, { phoneUsers, requestId })),
     onSuccess: async () => {
       await refresh();
       say(`${names.length === 1 ? (names[0] ?? "") : counted(names.length, "phone user", "phone users")} ${text.done}.`);
@@ -128,15 +129,16 @@ export function BatchDialog({ kind, rows, onClose }: Props) {
     >
       {text.notes}
       {preview.isPending && <Waiting label="Looking at what this would do" />}
-      {preview.data?.releases && <Releases releases={preview.data.releases} records={kind !== "packages"} />}
+      {preview.data?.releases && <Releases releases={preview.data.releases} kind={kind} />}
       {preview.data?.restorations && <Restorations restorations={preview.data.restorations} names={names} />}
       <Problem error={run.error ?? preview.error} names={names} />
     </ModalDialog>
   );
 }
 
-function Releases({ releases, records }: { releases: Release[]; records: boolean }) {
+function Releases({ releases, kind }: { releases: Release[]; kind: BatchKind }) {
   const packages = namesOf(usePackages().data);
+  const records = kind === "remove" || releases.some((r) => r.recordCount > 0);
   return (
     <div className="preview" tabIndex={0} role="region" aria-label="What would go">
       <table className="plain-table">

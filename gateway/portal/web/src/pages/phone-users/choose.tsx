@@ -1,9 +1,10 @@
 import { useDeferredValue, useState } from "react";
+import { useBatchLimit } from "../../api/batch";
 import { useDirectory, useRooms } from "../../api/queries";
 import { Button, Search } from "../../ui/controls";
 import { ModalDialog } from "../../ui/dialog";
 import { Empty, Problem, Waiting } from "../../ui/notice";
-import { mostAtATime, useSelection } from "../../ui/selection";
+import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
 
 /** Somebody or something that can get a phone licence. */
@@ -52,7 +53,8 @@ function Chooser(
   props: Props & { title: string; search: string; query: string; onQuery: (query: string) => void; list: List },
 ) {
   const { list } = props;
-  const { selection, chosen } = useSelection(keyOf, labelOf, list.rows, undefined, props.chosen);
+  const most = useBatchLimit();
+  const { selection, chosen } = useSelection(most, keyOf, labelOf, list.rows, undefined, props.chosen);
   const columns: Column<Assignee>[] = [
     { id: "name", header: "Name", cell: (row) => row.displayName },
     { id: "email", header: "E-mail", className: "wide", cell: (row) => row.email },
@@ -65,7 +67,7 @@ function Chooser(
       footer={
         <>
           <span className="spring" role="status">
-            {chosen.length} of at most {mostAtATime} selected
+            {chosen.length} of at most {most} selected
           </span>
           <Button onPress={props.onClose}>Cancel</Button>
           <Button look="primary" isDisabled={chosen.length === 0} onPress={() => props.onConfirm(chosen)}>

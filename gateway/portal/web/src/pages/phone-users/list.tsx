@@ -1,5 +1,6 @@
 import { useDeferredValue, useMemo, useState } from "react";
 import { Link } from "react-router";
+import { useBatchLimit } from "../../api/batch";
 import { idOf, quoted } from "../../api/client";
 import { namesOf, useAccount, usePackages, usePhoneUsers, useSites, type PhoneUserRow } from "../../api/queries";
 import { useSession } from "../../session/hooks";
@@ -8,7 +9,7 @@ import { counted } from "../../ui/format";
 import { Icon } from "../../ui/icons";
 import { ActionMenu, MenuButton, SharedMenu, type Action, type OpenMenu } from "../../ui/menu";
 import { Empty, Problem, Waiting } from "../../ui/notice";
-import { useSelection } from "../../ui/selection";
+import { selectedOf, useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
 import { AssignPackageDialog } from "./assign-package";
 import { BatchDialog, type BatchKind } from "./batch";
@@ -44,7 +45,8 @@ export function PhoneUserList({ kind, onAdd }: Props) {
     pack.startsWith("accounts/") && `package = ${quoted(pack)}`,
   ];
   const list = usePhoneUsers({ filter: filter.filter(Boolean).join(" AND "), query: useDeferredValue(query.trim()) });
-  const { selection, chosen, clear } = useSelection(keyOf, labelOf, list.rows, selectable);
+  const most = useBatchLimit();
+  const { selection, chosen, clear } = useSelection(most, keyOf, labelOf, list.rows, selectable);
   const softDelete = account.data?.policy?.softDelete === true;
   const mayChange = !useSession()?.operator;
   const [menu, setMenu] = useState<OpenMenu | null>(null);
@@ -89,9 +91,7 @@ export function PhoneUserList({ kind, onAdd }: Props) {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>
-            {chosen.length} selected{chosen.length === 100 ? ", the most at a time" : ""}
-          </span>
+          <span>{selectedOf(chosen.length, most)}</span>
           <ActionMenu
             button={
               <>
