@@ -130,6 +130,18 @@ function stops(phoneUser: string): Stop[] {
       },
     },
     { name: "account-log", path: "/account/log", heading: "Account Log" },
+    {
+      name: "account-log-one",
+      path: `/account/log?phoneUser=${phoneUser.split("/").pop() ?? ""}`,
+      heading: "Account Log",
+      open: (page) => expect(page.getByText("Only Ada Almeida")).toBeVisible(),
+    },
+    {
+      name: "account-log-entry",
+      path: `/account/log?phoneUser=${phoneUser.split("/").pop() ?? ""}`,
+      heading: "Account Log",
+      open: (page) => page.getByRole("button", { name: "Voicemail" }).click(),
+    },
     { name: "account-settings", path: "/account/settings", heading: "Account Settings" },
     { name: "not-found", path: "/nowhere", heading: "This page does not exist" },
   ];

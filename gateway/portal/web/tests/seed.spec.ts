@@ -251,7 +251,7 @@ test("How to remove licenses or calling packages from phone users", async ({ pag
     const dialog = page.getByRole("dialog", { name: "Recording" });
     await expect(dialog.getByText("store://recordings/4711")).toBeVisible();
     await dialog.getByText("Close", { exact: true }).click();
-    await page.getByRole("button", { name: "Show everybody" }).click();
+    await page.getByRole("button", { name: "Show all" }).click();
     await expect(page.getByRole("row", { name: /Licence removed/ }).filter({ hasText: "Ada Lovelace" })).toHaveCount(1);
   });
 });

@@ -50,7 +50,7 @@ export default function AccountLog() {
         </div>
       </div>
       {person && <OnePerson filter={person} onClear={() => setParams({})} />}
-      <LogTable filter={filter.filter(Boolean).join(" AND ")} label="Account log" />
+      <LogTable filter={filter.filter(Boolean).join(" AND ")} label="Account log" ofOne={!!person} />
     </section>
   );
 }
@@ -62,7 +62,7 @@ function OnePerson({ filter, onClear }: { filter: string; onClear: () => void })
     <div className="bulk-bar" role="toolbar" aria-label="Phone user">
       <span>Only {newest?.displayName ?? "one phone user"}</span>
       <Button look="quiet" onPress={onClear}>
-        Show everybody
+        Show all
       </Button>
     </div>
   );

@@ -20,7 +20,6 @@ const columns: Column<User>[] = [
   {
     id: "name",
     header: "Name",
-    className: "name",
     cell: (row) => (
       <div className="two-lines">
         <span>{row.displayName}</span>
@@ -28,11 +27,11 @@ const columns: Column<User>[] = [
       </div>
     ),
   },
-  { id: "role", header: "Role", className: "wide", cell: (row) => roleNames[row.role] },
+  { id: "role", header: "Role", className: "left wide", cell: (row) => roleNames[row.role] },
   {
     id: "status",
     header: "Status",
-    className: "wide",
+    className: "time wide",
     cell: (row) => (row.status === "PENDING" ? <span className="badge">invited, not confirmed</span> : "active"),
   },
   {

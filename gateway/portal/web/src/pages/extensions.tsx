@@ -69,7 +69,7 @@ export default function Extensions() {
           <RangeMap key={shown.name} range={shown} />
           <LookUp />
           <div className="form-actions">
-            <Button look="quiet" onPress={() => setDeleting(shown)}>
+            <Button onPress={() => setDeleting(shown)}>
               Delete range {shown.from}–{shown.to}
             </Button>
           </div>

@@ -53,15 +53,13 @@ export default function Home() {
             <h2>Packages</h2>
             {packages.data.length === 0 && <p className="muted">None yet.</p>}
             {packages.data.slice(0, 4).map((p) => (
-              <div key={p.name}>
-                <PackageName name={p.displayName} inactive={p.state === "INACTIVE"} />
-                <Meter
-                  label="Seats"
-                  used={Number(p.assigned)}
-                  of={Number(p.seats)}
-                  words={`${formatCount(p.assigned)} of ${formatCount(p.seats)}`}
-                />
-              </div>
+              <Meter
+                key={p.name}
+                label={<PackageName name={p.displayName} inactive={p.state === "INACTIVE"} />}
+                used={Number(p.assigned)}
+                of={Number(p.seats)}
+                words={`${formatCount(p.assigned)} of ${formatCount(p.seats)}`}
+              />
             ))}
             <p>
               <Link to="/phone-system/packages">Packages</Link>

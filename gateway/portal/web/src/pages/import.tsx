@@ -88,7 +88,7 @@ function ChooseFile() {
           { id: "ASSIGN_ONLY", label: "Refuse their rows", text: "Refuse their rows" },
         ]}
       />
-      <section>
+      <section className="stack">
         <h2>What the file looks like</h2>
         <p>
           One header line, in any order: <code>email</code> or <code>room</code>, and <code>site</code>, <code>package</code>,{" "}

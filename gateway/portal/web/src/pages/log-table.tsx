@@ -34,17 +34,7 @@ export function LogTable({ filter, label, ofOne = false }: Props) {
       {
         id: "what",
         header: "What",
-        cell: (row) => (
-          <div className="two-lines">
-            <button type="button" className="link" onClick={() => setShown(row)}>
-              {logTitle(row)}
-            </button>
-            <span className="muted">
-              {!ofOne && <span className="narrow-only">{row.displayName} </span>}
-              {logLine(row, names)}
-            </span>
-          </div>
-        ),
+        cell: (row) => <What row={row} line={logLine(row, names)} named={!ofOne} onShow={() => setShown(row)} />,
       },
       ...(ofOne ? [] : [who]),
       { id: "actor", header: "By", className: "actor wide", cell: (row) => actorName(row.actor) },
@@ -68,6 +58,21 @@ export function LogTable({ filter, label, ofOne = false }: Props) {
       )}
       {shown && <EntryDialog row={shown} names={names} onClose={() => setShown(null)} />}
     </>
+  );
+}
+
+function What(props: { row: LogEntry; line: string; named: boolean; onShow: () => void }) {
+  const { row, line } = props;
+  return (
+    <div className="two-lines">
+      <button type="button" className="link" onClick={props.onShow}>
+        {logTitle(row)}
+      </button>
+      <span className="muted">
+        {props.named && <span className="narrow-only">{line ? `${row.displayName}: ` : row.displayName}</span>}
+        {line}
+      </span>
+    </div>
   );
 }
 

@@ -65,8 +65,8 @@ export function SettingsFields({ value, onChange }: Props) {
         <legend>Calls</legend>
         <div className="field-pair">
           <TextField
-            label="Seconds to ring before a call goes on"
-            hint="5 to 120."
+            label="Seconds to ring"
+            hint="5 to 120, before the call goes on."
             inputMode="numeric"
             value={String(value.ringSeconds)}
             onChange={(v) => set("ringSeconds", Number(v.replace(/\D/g, "").slice(0, 3)))}

@@ -83,16 +83,16 @@ function Form({ token, found }: { token: string; found: PhoneUserSetup }) {
       <dl className="facts">
         <dt>Name</dt>
         <dd>{setup.displayName}</dd>
-        {setup.phoneNumbers.length > 0 && (
-          <>
-            <dt>Direct numbers</dt>
-            <dd className="number">{setup.phoneNumbers.join(", ")}</dd>
-          </>
-        )}
         {!setup.extensionChangeable && (
           <>
             <dt>Extension</dt>
             <dd className="number big">{setup.extensionNumber}</dd>
+          </>
+        )}
+        {setup.phoneNumbers.length > 0 && (
+          <>
+            <dt>Direct numbers</dt>
+            <dd className="number">{setup.phoneNumbers.join(", ")}</dd>
           </>
         )}
       </dl>

@@ -58,7 +58,7 @@ export default function Sites() {
             <li key={s.name}>
               <span className="spring">
                 {s.displayName} {s.siteCode && <span className="muted">{s.siteCode}</span>}{" "}
-                {s.isMain && <span className="badge">main site</span>}
+                {s.isMain && <span className="badge">main</span>}
               </span>
               <ActionMenu
                 className="icon-button"

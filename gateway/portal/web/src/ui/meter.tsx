@@ -1,7 +1,8 @@
+import type { ReactNode } from "react";
 import { Label, Meter as AriaMeter } from "react-aria-components";
 
 interface Props {
-  label: string;
+  label: ReactNode;
   used: number;
   of: number;
   words: string;

@@ -62,6 +62,12 @@ export async function furnished(displayName: string): Promise<{ tenant: Tenant; 
   await tenant.assign(names.slice(90, 120), { site: main, package: old });
   const trashed = await tenant.assign(names.slice(120, 125), { site: main });
   await tenant.assign(names.slice(130, 190), { site: porto });
+  for (const record of [
+    { kind: "CALL", direction: "OUTBOUND", peer: "+351219998877", duration: "754s" },
+    { kind: "VOICEMAIL", direction: "INBOUND", peer: "1002", duration: "18s", uri: "store://voicemails/2026/11/0b5c9d" },
+  ]) {
+    await tenant.post(`${first?.name ?? ""}/records`, record);
+  }
   await tenant.post(`${first?.name ?? ""}:assignPhoneNumbers`, { phoneNumbers: ["+351210000107"] });
   await tenant.post(`${old}:deactivate`, {});
   await tenant.post(`${tenant.name}/phoneUsers:batchTrash`, { phoneUsers: trashed.map((p) => p.name) });

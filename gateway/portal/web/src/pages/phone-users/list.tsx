@@ -210,7 +210,7 @@ function useColumns(
         cell: (row) =>
           row.package && (
             <div className="two-lines">
-              <span>{packageNames.get(row.package) ?? "…"}</span>
+              <span title={packageNames.get(row.package)}>{packageNames.get(row.package) ?? "…"}</span>
               {row.packageState === "INACTIVE" && <span className="inactive"> (inactive)</span>}
             </div>
           ),
