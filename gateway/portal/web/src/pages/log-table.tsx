@@ -44,7 +44,9 @@ export function LogTable({ filter, label, ofOne = false }: Props) {
     <>
       <Problem error={list.error} retry={() => void list.refetch()} />
       {list.isPending && <Waiting />}
-      {list.data && list.rows.length === 0 && <Empty title="Nothing of that kind has happened" />}
+      {list.data && list.rows.length === 0 && (
+        <Empty title={filter ? "Nothing like that has happened" : "Nothing has happened yet"} />
+      )}
       {list.rows.length > 0 && (
         <DataTable
           label={label}
