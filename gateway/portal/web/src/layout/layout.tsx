@@ -17,10 +17,12 @@ export function Layout({ children }: { children: ReactNode }) {
   const main = useRef<HTMLElement>(null);
   const arrived = useRef(pathname);
   useEffect(() => {
-    // After going to another page, keyboards and screen readers begin at its top.
+    // After going to another page, keyboards and screen readers begin at its top; a tab that was changed to keeps the focus.
     if (arrived.current !== pathname) {
       arrived.current = pathname;
-      main.current?.focus();
+      if (!main.current?.contains(document.activeElement)) {
+        main.current?.focus();
+      }
     }
   }, [pathname]);
   return (
