@@ -121,8 +121,8 @@ restore: local-build ## read them back into a data folder without any (DATA, DIR
 DURATION ?= 10m
 
 .PHONY: chaos
-chaos: database ## faults on a cluster under load for DURATION (10m) on every engine, and what callers saw
-	cd deploy/local && go test ./e2e -count=1 -v -timeout 0 -run '^TestClusterUnderFaults$$' -args -chaos.duration=$(DURATION)
+chaos: database ## faults on a cluster under load for DURATION (10m) on every engine, and what callers saw (FAULT: part of a name)
+	cd deploy/local && go test ./e2e -count=1 -v -timeout 0 -run '^TestClusterUnderFaults$$' -args -chaos.duration=$(DURATION) -chaos.fault="$(FAULT)"
 
 .PHONY: demo
 demo: local-build database ## assign phone licences to 250 people and check every promise (KEEP=1 stays up)

@@ -114,7 +114,7 @@ func underFaults(t *testing.T, engine crdb.Engine) {
 	c := startCluster(t, engine)
 	hold, people := shortHold, 4000
 	if *chaosDuration > 0 {
-		hold, people = min(longHold, *chaosDuration/time.Duration(2*len(clusterFaults))), 100_000
+		hold, people = min(longHold, *chaosDuration/time.Duration(len(clusterFaults))), 100_000
 	}
 	l := startLoad(t, newWideTenant(t, c, people), c.Info().Gateways, people)
 	until := time.Now().Add(*chaosDuration)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -138,5 +139,39 @@ func TestDoctorHasNothingToSayOfABusyStack(t *testing.T) {
 		require.Positive(t, l.seen.answered())
 		l.end()
 		require.Empty(t, l.seen.report().failed)
+	})
+}
+
+// TestCtl_DoctorTellsScripts lets an operator's script look after an account: the exit code says whether something is wrong still.
+func TestCtl_DoctorTellsScripts(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *stack.Stack) {
+		tn := newTenant(t, s, 5)
+		tn.one()
+		tn.settled()
+		sh := newShell(tn)
+		token, err := s.Issuer().Token(issuer.Claims{Operator: true})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(sh.token, []byte(token), 0o600))
+		doctor := func(code int, says string, more ...string) []*struct{ Kind, Resource string } {
+			got := sh.run("", append([]string{"doctor", "--grace", "1s", "--output", "json"}, more...)...)
+			require.Equal(t, code, got.code, got.err)
+			require.Contains(t, got.err, says)
+			return lines[*struct{ Kind, Resource string }](sh, got.out)
+		}
+		require.Empty(t, doctor(0, "1 accounts checked: 0 findings, 0 mended"))
+
+		tn.sql(stack.License, `UPDATE account_seats SET taken = taken + 1 WHERE account_id = $1`, id(tn.account))
+		for range 2 { // it only looks
+			found := doctor(8, "1 accounts checked: 1 findings, 0 mended")
+			require.Len(t, found, 1)
+			require.Equal(t, []string{"LICENSE_SEATS", tn.account}, []string{found[0].Kind, found[0].Resource})
+		}
+		require.Len(t, doctor(0, "1 accounts checked: 1 findings, 1 mended", "--repair"), 1)
+		require.Empty(t, doctor(0, "1 accounts checked: 0 findings, 0 mended"))
+		require.EqualValues(t, 1, tn.accountNow().LicensesAssigned)
+
+		// An administrator of the account is not one of the services.
+		newShell(tn).fails(4, "PERMISSION_DENIED", "doctor")
 	})
 }
