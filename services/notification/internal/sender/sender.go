@@ -25,6 +25,9 @@ import (
 // recordTimeout is how long the recorder tries to write down the last outcomes when the service ends.
 const recordTimeout = 5 * time.Second
 
+// claimTimeout bounds one look at the queue, and so how long one may hold up the end of the service.
+const claimTimeout = 5 * time.Second
+
 // Options are the parts that a composition root hands over. All may be left out.
 type Options struct {
 	// Logger gets failures and outages. Mails are named by id; neither recipients nor texts are logged.
@@ -176,16 +179,17 @@ func (s *Sender) awaitServer(ctx context.Context) bool {
 	}
 }
 
-// claim takes up to limit messages out of the queue and puts them on the list, which has room for them. It returns how many.
+// claim takes up to limit messages out of the queue and puts them on the list, which has room for them. It returns how many. What is
+// claimed when ctx ends is given back: cut off, a claim could take effect with nobody to know of it until it runs out.
 func (s *Sender) claim(ctx context.Context, limit int, probe bool) int {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
 	// The window opens before the database is asked, so that it closes before the claim does on the database's clock. This is
 	// elapsed time, which a process measures for itself, and no time of day.
 	closes := time.Now().Add(s.cfg.ClaimWindow)
 	claimed, err := s.queue.Claim(ctx, limit, s.cfg.ClaimWindow+s.client.Budget(), s.name)
 	if err != nil {
-		if ctx.Err() == nil {
-			s.log.WarnContext(ctx, "queue cannot be read", "error", err)
-		}
+		s.log.WarnContext(ctx, "queue cannot be read", "error", err)
 		return 0
 	}
 	if probe && len(claimed) > 0 {
