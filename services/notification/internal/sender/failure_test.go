@@ -1,6 +1,7 @@
 package sender_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -286,6 +287,43 @@ func TestSender_claimIsLost(t *testing.T) {
 		m, attempts := b.get(t, keys[0])
 		require.Equal(t, 2, m.Attempts)
 		require.False(t, attempts[0].Finished)
+	})
+}
+
+// duringClaim has the sender end just when a claim has taken effect.
+type duringClaim struct{ end chan func() }
+
+func (duringClaim) Before(context.Context, string) error { return nil }
+
+func (d duringClaim) After(ctx context.Context, point string, err error) error {
+	if point == "notification.Claim" {
+		if end, ok := <-d.end; ok {
+			end()
+		}
+		return cmp.Or(ctx.Err(), err)
+	}
+	return err
+}
+
+// What is claimed while the service ends does not wait for its claim to run out: it is given back.
+func TestSender_endsDuringAClaim(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		b := setup(t, e)
+		keys := b.enqueue(t, 10)
+		inj := duringClaim{make(chan func())}
+		r := b.start(t, inj)
+		inj.end <- r.end // taken by the first claim
+		close(inj.end)
+		r.stop()
+		for _, key := range keys {
+			m, _ := b.get(t, key)
+			require.Equal(t, message.Queued, m.State)
+			require.Zero(t, m.Attempts, "no try was begun")
+		}
+		b.start(t, nil)
+		b.await(t, keys, message.Sent)
+		b.requireOnceEach(t, keys)
 	})
 }
 

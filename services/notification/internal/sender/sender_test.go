@@ -59,8 +59,8 @@ func (b *bundle) shortClaims() {
 // running is a sender at work.
 type running struct {
 	*sender.Sender
-	// stop ends it and returns once it has ended.
-	stop func()
+	// end tells it to end, stop does and returns once it has ended.
+	end, stop func()
 }
 
 // start starts a sender with a database pool of its own, as another process would have; it ends with the test.
@@ -84,7 +84,7 @@ func (b *bundle) start(tb testing.TB, inj faults.Injector) running {
 		require.NoError(tb, <-done)
 	}
 	tb.Cleanup(stop)
-	return running{s, stop}
+	return running{s, cancel, stop}
 }
 
 // enqueue puts n messages to different people into the queue.
