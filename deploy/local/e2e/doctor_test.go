@@ -169,7 +169,7 @@ func TestCtl_DoctorTellsScripts(t *testing.T) {
 		}
 		require.Len(t, doctor(0, "1 accounts checked: 1 findings, 1 mended", "--repair"), 1)
 		require.Empty(t, doctor(0, "1 accounts checked: 0 findings, 0 mended"))
-		require.EqualValues(t, 1, tn.accountNow().LicensesAssigned)
+		require.Equal(t, 1, tn.accountNow().LicensesAssigned)
 
 		// An administrator of the account is not one of the services.
 		newShell(tn).fails(4, "PERMISSION_DENIED", "doctor")
