@@ -87,15 +87,13 @@ func tablesOf(ctx context.Context, s *stack.Stack, service string) (tables []Tab
 
 // Table writes what a phone user takes.
 func (s *Storage) Table(out io.Writer) {
-	if s == nil || s.PhoneUsers == 0 {
-		return
-	}
 	users := float64(s.PhoneUsers)
 	say(out, "\nwhat is kept for each of %d phone users, with indexes", s.PhoneUsers)
 	sum := 0.0
 	for _, t := range s.Tables {
-		sum += float64(t.Bytes) / users
-		if each := float64(t.Bytes) / users; each >= 10 {
+		each := float64(t.Bytes) / users
+		sum += each
+		if each >= 10 { // those with a row or two for everybody say nothing
 			say(out, "  %-14s %-22s %6.2f rows %8.0f bytes", t.Service, t.Table, float64(t.Rows)/users, each)
 		}
 	}

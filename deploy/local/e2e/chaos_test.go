@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,20 +112,19 @@ func clusterEngines(t *testing.T) []crdb.Engine {
 }
 
 func underFaults(t *testing.T, engine crdb.Engine) {
+	faults := slices.DeleteFunc(slices.Clone(clusterFaults), func(f fault) bool { return !strings.Contains(f.name, *chaosFault) })
+	require.NotEmpty(t, faults, "no fault has %q in its name", *chaosFault)
 	c := startCluster(t, engine)
 	hold, people := shortHold, 4000
 	if *chaosDuration > 0 {
-		hold, people = min(longHold, *chaosDuration/time.Duration(len(clusterFaults))), 100_000
+		hold, people = min(longHold, *chaosDuration/time.Duration(len(faults))), 100_000
 	}
 	l := startLoad(t, newWideTenant(t, c, people), c.Info().Gateways, people)
 	until := time.Now().Add(*chaosDuration)
 	var table strings.Builder
 	_, _ = fmt.Fprintf(&table, "%-40s %8s %8s %8s %12s\n", "what happened", "calls", "retries", "failed", "slowest")
 	for {
-		for _, f := range clusterFaults {
-			if !strings.Contains(f.name, *chaosFault) {
-				continue
-			}
+		for _, f := range faults {
 			l.seen.report()
 			require.NoError(t, f.strike(t.Context(), c, hold), f.name)
 			l.eventually(func() error { // none is passed by callers that stand still

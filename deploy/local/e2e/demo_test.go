@@ -22,7 +22,7 @@ func runDemo(t *testing.T, s *stack.Stack) (string, error) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	eachOwn(t, func(*testing.T) stack.Options { return stack.Options{} }, func(t *testing.T, s *stack.Stack) {
+	eachOwn(t, plain, func(t *testing.T, s *stack.Stack) {
 		out, err := runDemo(t, s)
 		require.NoError(t, err, out)
 		require.Contains(t, out, "250 people with 250 distinct extensions, 250 mails SENT")
@@ -33,7 +33,7 @@ func TestDemo(t *testing.T) {
 // TestDemoTellsWhatIsNotAsPromised lets one mail be refused for good.
 func TestDemoTellsWhatIsNotAsPromised(t *testing.T) {
 	t.Parallel()
-	eachOwn(t, func(*testing.T) stack.Options { return stack.Options{} }, func(t *testing.T, s *stack.Stack) {
+	eachOwn(t, plain, func(t *testing.T, s *stack.Stack) {
 		people, err := demo.People(3)
 		require.NoError(t, err)
 		s.Mail().Refuse(func(to string) error {

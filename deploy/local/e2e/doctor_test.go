@@ -101,7 +101,7 @@ func (tn *tenant) damage(users []gatewayclient.PhoneUser, pkg, freeNumber string
 func TestDoctorFindsAndMends(t *testing.T) {
 	t.Parallel()
 	// On a stack of its own: whoever looks for leaked extensions elsewhere would free the one that the doctor is to find.
-	eachOwn(t, func(*testing.T) stack.Options { return stack.Options{} }, func(t *testing.T, s *stack.Stack) {
+	eachOwn(t, plain, func(t *testing.T, s *stack.Stack) {
 		tn := newTenant(t, s, 20)
 		numbers := tn.numbers(3)
 		pkg := tn.pkg("Domestic", 20)

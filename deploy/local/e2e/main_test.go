@@ -123,6 +123,18 @@ func eachPair(t *testing.T, fn func(t *testing.T, s *stack.Stack)) {
 	})
 }
 
+// plain are the options of a stack as it is.
+func plain(*testing.T) stack.Options { return stack.Options{} }
+
+// configured are the options of a stack in which the settings of one kind are changed.
+func configured[C any](change func(*C)) stack.Options {
+	return stack.Options{Configure: func(_ string, config any) {
+		if c, ok := config.(*C); ok {
+			change(c)
+		}
+	}}
+}
+
 // eachOwn runs fn on each engine against a stack of the test's own, which ends with it.
 func eachOwn(t *testing.T, opts func(t *testing.T) stack.Options, fn func(t *testing.T, s *stack.Stack)) {
 	t.Helper()

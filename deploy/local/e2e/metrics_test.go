@@ -66,11 +66,7 @@ func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
 	names := watched(t)
 	require.Greater(t, len(names), 20)
 	oftenCounted := func(*testing.T) stack.Options {
-		return stack.Options{Configure: func(_ string, config any) {
-			if c, ok := config.(*extension.Config); ok {
-				c.CountEvery = 100 * time.Millisecond
-			}
-		}}
+		return configured(func(c *extension.Config) { c.CountEvery = 100 * time.Millisecond })
 	}
 	eachOwn(t, oftenCounted, func(t *testing.T, s *stack.Stack) {
 		tn := newBareTenant(t, s, 10)

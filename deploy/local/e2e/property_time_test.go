@@ -32,11 +32,7 @@ func timedStack(t *testing.T, db *localdb.Instance) (*stack.Stack, *clock.Fake) 
 	clk := clock.NewFake(time.Now())
 	s, err := stack.Start(ctx, stack.Options{
 		Database: db, DatabasePrefix: "timed_", Log: logger(), Clock: clk,
-		Configure: func(_ string, config any) {
-			if c, ok := config.(*license.Config); ok {
-				c.Provisioning.PurgeInterval = 20 * time.Millisecond
-			}
-		},
+		Configure: configured(func(c *license.Config) { c.Provisioning.PurgeInterval = 20 * time.Millisecond }).Configure,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -49,12 +45,11 @@ func timedStack(t *testing.T, db *localdb.Instance) (*stack.Stack, *clock.Fake) 
 
 // prepareQuarantine turns the quarantine of extensions and direct numbers on or off.
 func (f *fixture) prepareQuarantine(r *request, on bool) {
-	length := "0s"
+	policy := quarantines{"0s", "0s"}
 	if on {
-		length = fmt.Sprintf("%ds", int(quarantineTime.Seconds()))
+		policy = anHour
 	}
-	r.method, r.path = http.MethodPatch, f.tn.path+"?updateMask=policy.extensionQuarantine,policy.phoneNumberQuarantine"
-	r.body["policy"] = map[string]any{"extensionQuarantine": length, "phoneNumberQuarantine": length}
+	r.method, r.path, r.body["policy"] = http.MethodPatch, f.tn.path+quarantineMask, policy
 }
 
 // advance lets more than a month pass: the trash is purged, quarantines end, and so do the links in mails.

@@ -39,11 +39,7 @@ func oneOwn(t *testing.T, name string, opts stack.Options) *stack.Stack {
 
 // gatewayWith changes the settings of the gateway.
 func gatewayWith(change func(*gateway.HTTPConfig)) stack.Options {
-	return stack.Options{Configure: func(_ string, config any) {
-		if c, ok := config.(*gateway.Config); ok {
-			change(&c.HTTP)
-		}
-	}}
+	return configured(func(c *gateway.Config) { change(&c.HTTP) })
 }
 
 // latencies are how long calls took.

@@ -157,11 +157,7 @@ func TestSeed05_OneToAHundredOfEveryBatch(t *testing.T) {
 func TestSeed05_TheLimitIsConfiguration(t *testing.T) {
 	t.Parallel()
 	three := func(*testing.T) stack.Options {
-		return stack.Options{Configure: func(_ string, config any) {
-			if c, ok := config.(*license.Config); ok {
-				c.Provisioning.MaxBatch = 3
-			}
-		}}
+		return configured(func(c *license.Config) { c.Provisioning.MaxBatch = 3 })
 	}
 	eachOwn(t, three, func(t *testing.T, s *stack.Stack) {
 		tn := newTenant(t, s, 10)

@@ -76,9 +76,7 @@ func TestSeed13_ATakenExtensionIsRefusedWithAlternatives(t *testing.T) {
 			require.Equal(t, bob.Name, refusal.Metadata["holder"])
 			alternatives := strings.Split(refusal.Metadata["alternatives"], ",")
 			require.Len(t, alternatives, 3)
-			var check struct{ Extensions []gatewayclient.Extension }
-			require.NoError(t, tn.admin.Post(t.Context(), tn.path+"/extensions:check", map[string]any{"numbers": alternatives}, &check))
-			for _, e := range check.Extensions {
+			for _, e := range tn.check(alternatives...) {
 				require.Equal(t, "FREE", e.State, e.Number)
 			}
 

@@ -14,7 +14,7 @@ import (
 // the server is well again, and one that it refuses for good is shown as FAILED.
 func TestSeed12_MailTroubleNeverFailsAnAssign(t *testing.T) {
 	t.Parallel()
-	eachOwn(t, func(*testing.T) stack.Options { return stack.Options{} }, func(t *testing.T, s *stack.Stack) {
+	eachOwn(t, plain, func(t *testing.T, s *stack.Stack) {
 		tn := newTenant(t, s, 10)
 		people := tn.users(2)
 		s.Mail().Refuse(func(to string) error {

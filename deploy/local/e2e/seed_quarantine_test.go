@@ -18,16 +18,19 @@ type quarantines struct {
 	PhoneNumberQuarantine string `json:"phoneNumberQuarantine"`
 }
 
+// quarantineMask changes them, and anHour is quarantineTime for both.
+const quarantineMask = "?updateMask=policy.extensionQuarantine,policy.phoneNumberQuarantine"
+
+var anHour = quarantines{"3600s", "3600s"}
+
 // withQuarantine keeps extensions and direct numbers out of use for an hour. Without it they are not.
 func (tn *tenant) withQuarantine() *tenant {
 	tn.Helper()
 	var account struct{ Policy quarantines }
 	require.NoError(tn, tn.admin.Get(tn.Context(), tn.path, &account))
 	require.Equal(tn, quarantines{"0s", "0s"}, account.Policy, "off unless it is turned on")
-	want := quarantines{"3600s", "3600s"}
-	path := tn.path + "?updateMask=policy.extensionQuarantine,policy.phoneNumberQuarantine"
-	require.NoError(tn, tn.admin.Patch(tn.Context(), path, map[string]any{"policy": want}, &account))
-	require.Equal(tn, want, account.Policy)
+	require.NoError(tn, tn.admin.Patch(tn.Context(), tn.path+quarantineMask, map[string]any{"policy": anHour}, &account))
+	require.Equal(tn, anHour, account.Policy)
 	return tn
 }
 

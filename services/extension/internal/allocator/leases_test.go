@@ -38,6 +38,13 @@ func held(t *testing.T, r *replica) []string {
 	return out
 }
 
+// pair makes two replicas that lease blocks from one etcd.
+func (w *world) pair(t *testing.T) (a, b *replica) {
+	t.Helper()
+	etcd := etcdtest.New(t)
+	return w.replica(t, leasing(etcd)), w.replica(t, leasing(etcd))
+}
+
 func TestReplicasHoldDifferentBlocks(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
@@ -84,8 +91,7 @@ func TestReleasedNumbersOfADrainedBlockAreFoundAgain(t *testing.T) {
 		ctx := t.Context()
 		w := newWorld(t, e)
 		w.clock = clock.NewFake(time.Now())
-		etcd := etcdtest.New(t)
-		a, b := w.replica(t, leasing(etcd)), w.replica(t, leasing(etcd))
+		a, b := w.pair(t)
 		w.newRange(t, a, "1000", "1255")
 		got, err := a.Allocate(ctx, w.request(256))
 		require.NoError(t, err)
@@ -120,8 +126,7 @@ func TestNumbersThatOthersFreedAreFoundAfterAWhile(t *testing.T) {
 		ctx := t.Context()
 		w := newWorld(t, e)
 		w.clock = clock.NewFake(time.Now())
-		etcd := etcdtest.New(t)
-		a, b := w.replica(t, leasing(etcd)), w.replica(t, leasing(etcd))
+		a, b := w.pair(t)
 		w.newRange(t, a, "10000", "19999")
 		got, err := a.Allocate(ctx, w.request(1000))
 		require.NoError(t, err)
@@ -210,8 +215,7 @@ func TestRangesComeAndGo(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		ctx := t.Context()
 		w := newWorld(t, e)
-		etcd := etcdtest.New(t)
-		a, b := w.replica(t, leasing(etcd)), w.replica(t, leasing(etcd))
+		a, b := w.pair(t)
 		first := w.newRange(t, a, "100", "199")
 		got, err := a.Allocate(ctx, w.request(1))
 		require.NoError(t, err)

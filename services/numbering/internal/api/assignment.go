@@ -60,13 +60,13 @@ func checkAssignments(owners []uuid.UUID, sent []*numberingv1.Assignment) error 
 		}
 		seen[owners[i]] = true
 		for j, n := range a.GetPhoneNumbers() {
-			field := assignmentField(books.Item{Owner: i, Index: j})
+			at := books.Item{Owner: i, Index: j}
 			other, before := asked[n]
 			switch {
 			case !books.ValidNumber(n):
-				bad.add(field, fmt.Sprintf("%q %s", n, notE164), "number", n)
+				bad.add(assignmentField(at), fmt.Sprintf("%q %s", n, notE164), "number", n)
 			case before && other != owners[i]:
-				twice.add(field, n+" is asked for by another owner before", "", "")
+				twice.add(assignmentField(at), n+" is asked for by another owner before", "", "")
 			}
 			asked[n] = owners[i]
 		}

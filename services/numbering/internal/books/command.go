@@ -181,8 +181,8 @@ func (c Remove) Apply(l *Ledger) (Outcome, error) {
 }
 
 // Restore gives owners back what they held before, as far as it is to be had: the package if it is active and has a seat, and
-// numbers that are free or in quarantine since that owner had them, if the owner holds a package then. An owner that holds another package by now keeps that one. Restore
-// is never refused.
+// numbers that are free or in quarantine since that owner had them, if the owner holds a package then. An owner that holds another
+// package by now keeps that one. Restore is never refused.
 type Restore struct{ Wanted []Holding }
 
 // Scope implements Command.
