@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -88,7 +89,20 @@ func Command[T any](app App[T], out, logs io.Writer) *cobra.Command {
 	return root
 }
 
+// gcPercent is GOGC where the environment does not say another. A service keeps 5 to 10 MB and every call leaves about 10 KB behind, so
+// with Go's default of 100 a busy one would collect its garbage 40 to 60 times a second, for a fifth of its processor time; so it
+// takes 30 MB more when busy and none when idle. GOMEMLIMIT has it collect more often where memory is short.
+const gcPercent = 300
+
+// TuneGC has a process collect its garbage as the services do.
+func TuneGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
 func (app App[T]) serve(ctx context.Context, src Sources, logs io.Writer) (err error) {
+	TuneGC()
 	cfg, log, err := app.load(src, logs)
 	if err != nil {
 		return err

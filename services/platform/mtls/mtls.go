@@ -151,9 +151,8 @@ func Peer(ctx context.Context) (string, bool) {
 	if len(cert.URIs) != 1 {
 		return "", false
 	}
-	// The trust domain was compared when the connection was made.
-	name, err := serviceOf(cert, cert.URIs[0].Host)
-	return name, err == nil
+	// serviceOf was content with the rest when the connection was made.
+	return strings.CutPrefix(cert.URIs[0].Path, pathPrefix)
 }
 
 // ID is the URI that names a service.

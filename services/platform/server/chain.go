@@ -131,9 +131,6 @@ type callerKey struct{}
 
 type caller struct{ actor, account string }
 
-// LogValue implements slog.LogValuer; it is read when the call is over.
-func (c *caller) LogValue() slog.Value { return slog.StringValue(c.actor) }
-
 func noteCaller(ctx context.Context, id authn.Identity) {
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
 		c.actor, c.account = id.Actor(), id.Account
@@ -189,7 +186,7 @@ func requestContext(ctx context.Context, log *slog.Logger) (context.Context, str
 	if !telemetry.ValidRequestID(id) {
 		id = telemetry.NewRequestID()
 	}
-	ctx = telemetry.WithLogger(telemetry.WithRequestID(ctx, id), log)
+	ctx = telemetry.WithCall(ctx, id, log)
 	telemetry.MarkSpan(ctx)
 	return context.WithValue(ctx, callerKey{}, &caller{actor: authn.Identity{}.Actor()}), id
 }

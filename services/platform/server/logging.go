@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"path"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
@@ -40,6 +39,17 @@ func (s *Server) logStream(srv any, ss grpc.ServerStream, info *grpc.StreamServe
 	return err
 }
 
+// loggers returns one for each method, which has written service and method beforehand.
+func (s *Server) loggers() map[string]*slog.Logger {
+	out := map[string]*slog.Logger{}
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, m := range info.Methods {
+			out["/"+service+"/"+m.Name] = s.log.With(keyService, service, keyMethod, m.Name) //nolint:sloglint // keys of go-grpc-middleware
+		}
+	}
+	return out
+}
+
 // logCall writes the line of a call. Health checks would drown the rest, so they are told at level debug.
 func (s *Server) logCall(ctx context.Context, method string, start time.Time, err error) {
 	code := status.Code(err)
@@ -50,9 +60,7 @@ func (s *Server) logCall(ctx context.Context, method string, start time.Time, er
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	service, name := path.Split(method)
-	attrs := make([]slog.Attr, 0, 7)
-	attrs = append(attrs, slog.String(keyService, path.Clean(service)[1:]), slog.String(keyMethod, name)) //nolint:sloglint // a key of go-grpc-middleware
+	attrs := make([]slog.Attr, 0, 5)
 	if p, ok := peer.FromContext(ctx); ok {
 		attrs = append(attrs, slog.String(keyPeer, p.Addr.String())) //nolint:sloglint // a key of go-grpc-middleware
 	}
@@ -61,8 +69,8 @@ func (s *Server) logCall(ctx context.Context, method string, start time.Time, er
 		attrs = append(attrs, slog.String(keyError, err.Error())) //nolint:sloglint // a key of go-grpc-middleware
 	}
 	if c, ok := ctx.Value(callerKey{}).(*caller); ok {
-		attrs = append(attrs, slog.Any("caller", c))
+		attrs = append(attrs, slog.String("caller", c.actor))
 	}
 	attrs = append(attrs, slog.Float64(keyTime, float64(time.Since(start).Microseconds())/1000)) //nolint:sloglint // a key of go-grpc-middleware
-	s.log.LogAttrs(ctx, level, "finished call", attrs...)
+	s.calls[method].LogAttrs(ctx, level, "finished call", attrs...)
 }

@@ -38,6 +38,7 @@ type Server struct {
 	grpc    *grpc.Server
 	health  *health.Server
 	policy  atomic.Pointer[authn.Policy]
+	calls   map[string]*slog.Logger // by method; made by Run
 	metrics *grpcprom.ServerMetrics
 	panics  prometheus.Counter
 	refused *prometheus.CounterVec
@@ -197,6 +198,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	s.policy.Store(policy)
+	s.calls = s.loggers()
 	s.metrics.InitializeMetrics(s.grpc)
 
 	serve, fail := context.WithCancelCause(ctx)

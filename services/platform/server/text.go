@@ -16,8 +16,8 @@ func fieldWithNUL(m protoreflect.Message) (path string) {
 		switch {
 		case field.IsMap():
 			value.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
-				if found = hasNUL(key.Value()); !found {
-					in, found = within(value)
+				if _, found = within(field.MapKey(), key.Value()); !found {
+					in, found = within(field.MapValue(), value)
 				}
 				if found {
 					in = fmt.Sprintf("[%q]%s", key.String(), in)
@@ -26,12 +26,12 @@ func fieldWithNUL(m protoreflect.Message) (path string) {
 			})
 		case field.IsList():
 			for i := 0; i < value.List().Len() && !found; i++ {
-				if in, found = within(value.List().Get(i)); found {
+				if in, found = within(field, value.List().Get(i)); found {
 					in = fmt.Sprintf("[%d]%s", i, in)
 				}
 			}
 		default:
-			in, found = within(value)
+			in, found = within(field, value)
 		}
 		if found {
 			path = string(field.Name()) + in
@@ -41,18 +41,15 @@ func fieldWithNUL(m protoreflect.Message) (path string) {
 	return path
 }
 
-// within says whether value is or has a text with a NUL character, and returns the path below it.
-func within(value protoreflect.Value) (path string, found bool) {
-	if m, ok := value.Interface().(protoreflect.Message); ok {
-		if inner := fieldWithNUL(m); inner != "" {
+// within says whether a value of a field, or one of several, is or has a text with a NUL character, and returns the path below it.
+func within(field protoreflect.FieldDescriptor, value protoreflect.Value) (path string, found bool) {
+	switch field.Kind() {
+	case protoreflect.StringKind:
+		return "", strings.IndexByte(value.String(), 0) >= 0
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		if inner := fieldWithNUL(value.Message()); inner != "" {
 			return "." + inner, true
 		}
-		return "", false
 	}
-	return "", hasNUL(value)
-}
-
-func hasNUL(value protoreflect.Value) bool {
-	text, ok := value.Interface().(string)
-	return ok && strings.IndexByte(text, 0) >= 0
+	return "", false
 }

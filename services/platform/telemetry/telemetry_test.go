@@ -29,17 +29,28 @@ func TestLoggerAddsRequestIDAndHidesSecrets(t *testing.T) {
 	ctx := telemetry.WithRequestID(t.Context(), "id-1")
 	log.With("service", "things", "client_secret", "s1").WithGroup("call").InfoContext(ctx, "hello", "access_token", "s2", "authorization", "Bearer s3", "db_password", "s4", "name", "n")
 	log.DebugContext(ctx, "not at this level")
+	log.InfoContext(ctx, "deeper", slog.Group("in", "name", "m", "token", "s5", slog.Group("further", "secret", "s6")), "late", late{})
 	var line map[string]any
-	require.NoError(t, json.Unmarshal(buf.Bytes(), &line), "one line: %s", buf.String())
+	lines := strings.Split(strings.TrimSpace(buf.String()), "\n")
+	require.Len(t, lines, 2)
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &line), "%s", lines[0])
 	require.Equal(t, "things", line["service"])
 	call, ok := line["call"].(map[string]any)
 	require.True(t, ok)
 	require.Equal(t, "n", call["name"])
 	require.Equal(t, "id-1", call["request_id"])
-	for _, secret := range []string{"s1", "s2", "s3", "s4"} {
+	require.Contains(t, lines[1], `"in":{"name":"m","token":"(redacted)","further":{"secret":"(redacted)"}},"late":{"password":"(redacted)","name":"o"}`)
+	for _, secret := range []string{"s1", "s2", "s3", "s4", "s5", "s6", "s7"} {
 		require.NotContains(t, buf.String(), `"`+secret)
 		require.NotContains(t, buf.String(), " "+secret)
 	}
+}
+
+// late is a value that says only as it is written what it consists of.
+type late struct{}
+
+func (late) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("password", "s7"), slog.String("name", "o"))
 }
 
 func TestLoggerTextAndMistakes(t *testing.T) {

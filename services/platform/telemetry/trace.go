@@ -19,8 +19,9 @@ const traceParentKey = "traceparent"
 
 // MarkSpan writes the request id of ctx onto the span of ctx, so that a trace is found by what a caller or a log line names.
 func MarkSpan(ctx context.Context) {
-	if id := RequestID(ctx); id != "" {
-		trace.SpanFromContext(ctx).SetAttributes(RequestIDKey.String(id))
+	span := trace.SpanFromContext(ctx)
+	if id := RequestID(ctx); id != "" && span.IsRecording() {
+		span.SetAttributes(RequestIDKey.String(id))
 	}
 }
 

@@ -30,7 +30,7 @@ func (a *Allocator) Allocate(ctx context.Context, r Request) ([]store.Extension,
 	start := time.Now()
 	out, err := a.group.Do(ctx, r.Account, j)
 	if err == nil {
-		a.metrics.took.WithLabelValues(j.slowest()).Observe(time.Since(start).Seconds())
+		a.metrics.took[j.slowest()].Observe(time.Since(start).Seconds())
 	}
 	return out, a.explain(ctx, r.Account, r.Site, err)
 }

@@ -89,7 +89,7 @@ func (b *block) expire(now time.Time) {
 
 // takeLowest takes up to count free numbers, lowest first.
 func (b *block) takeLowest(count int) []number.Number {
-	var out []number.Number
+	out := make([]number.Number, 0, min(count, b.left))
 	for word := range b.free {
 		for b.free[word] != 0 && len(out) < count {
 			n := b.From + number.Number(word*64+bits.TrailingZeros64(b.free[word]))

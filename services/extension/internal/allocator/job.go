@@ -12,6 +12,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/store"
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
+	"github.com/switchboard-phone/switchboard/services/platform/groupcommit"
 )
 
 // Item asks for a number for an owner.
@@ -37,6 +38,8 @@ type job struct {
 	// picks and paths say, for one round, which number is tried for each open item, and where it came from.
 	picks []pick
 	path  string
+	// outcome is what the request is answered with, once it is finished.
+	outcome groupcommit.Result[[]store.Extension]
 }
 
 func newJob(r Request) *job {
@@ -62,8 +65,17 @@ func (j *job) slowest() string {
 
 func (j *job) weight() int { return len(j.Items) }
 
+// weigh sums up the weights of jobs.
+func weigh(jobs []*job) (sum int) {
+	for _, j := range jobs {
+		sum += j.weight()
+	}
+	return sum
+}
+
 // open returns the indexes of the items without a number that have a wish, and of those that take any.
 func (j *job) open() (wishes, rest []int) {
+	rest = make([]int, 0, len(j.Items))
 	for i := range j.Items {
 		switch {
 		case j.got[i] != nil:
@@ -125,15 +137,21 @@ func blame(all *errs.Collector, field string, e *errs.Error) { all.Add(field, e.
 
 // distinct refuses requests that name an owner or wish for a number twice.
 func (r Request) distinct() error {
+	if len(r.Items) == 1 {
+		return nil
+	}
 	var ref errs.Collector
-	owners, wishes := map[uuid.UUID]bool{}, map[string]bool{}
+	owners, wishes := make(map[uuid.UUID]bool, len(r.Items)), map[string]bool{}
 	for i, item := range r.Items {
 		if owners[item.Owner] {
 			blame(&ref, path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the owner is named twice"))
-		} else if item.Wish != "" && wishes[item.Wish] {
+		} else if wishes[item.Wish] {
 			blame(&ref, path(i), errs.New(commonv1.Reason_DUPLICATE_IN_BATCH, "the number %s is wished for twice", item.Wish))
 		}
-		owners[item.Owner], wishes[item.Wish] = true, true
+		owners[item.Owner] = true
+		if item.Wish != "" {
+			wishes[item.Wish] = true
+		}
 	}
 	return ref.Err()
 }

@@ -15,14 +15,16 @@ const (
 )
 
 type metrics struct {
-	allocations *prometheus.CounterVec
-	conflicts   prometheus.Counter
-	exhausted   prometheus.Counter
-	refills     *prometheus.CounterVec
-	etcdOps     *prometheus.CounterVec
-	took        *prometheus.HistogramVec
-	groupSize   prometheus.Histogram
-	groupTime   prometheus.Histogram
+	// By where numbers came from.
+	allocations map[string]prometheus.Counter
+	took        map[string]prometheus.Observer
+
+	conflicts prometheus.Counter
+	exhausted prometheus.Counter
+	refills   *prometheus.CounterVec
+	etcdOps   *prometheus.CounterVec
+	groupSize prometheus.Histogram
+	groupTime prometheus.Histogram
 }
 
 // newMetrics registers the metrics with reg; nil registers them nowhere.
@@ -31,11 +33,16 @@ func newMetrics(reg prometheus.Registerer, held func() int) *metrics {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "switchboard_extension_blocks_held", Help: "Blocks of extension ranges that this replica holds.",
 	}, func() float64 { return float64(held()) })
-	return &metrics{
-		allocations: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "switchboard_extension_allocations_total",
-			Help: "Extension numbers given out, by where they came from: leased (a block of this replica), database, wish.",
-		}, []string{"path"}),
+	allocations := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "switchboard_extension_allocations_total",
+		Help: "Extension numbers given out, by where they came from: leased (a block of this replica), database, wish.",
+	}, []string{"path"})
+	took := f.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "switchboard_extension_allocate_seconds", Help: "Time that a request took, by where its numbers came from.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+	}, []string{"path"})
+	m := &metrics{
+		allocations: map[string]prometheus.Counter{}, took: map[string]prometheus.Observer{},
 		conflicts: f.NewCounter(prometheus.CounterOpts{
 			Name: "switchboard_extension_conflicts_total",
 			Help: "Numbers that this replica chose and found taken. Each cost a retry.",
@@ -49,10 +56,6 @@ func newMetrics(reg prometheus.Registerer, held func() int) *metrics {
 		etcdOps: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "switchboard_extension_etcd_ops_total", Help: "Requests to etcd, by kind: take, give_up. Keep-alives are not counted.",
 		}, []string{"kind"}),
-		took: f.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "switchboard_extension_allocate_seconds", Help: "Time that a request took, by where its numbers came from.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}, []string{"path"}),
 		groupSize: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "switchboard_extension_group_numbers", Help: "Numbers asked for in one group of requests.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
@@ -62,6 +65,10 @@ func newMetrics(reg prometheus.Registerer, held func() int) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}),
 	}
+	for _, path := range []string{pathLeased, pathDatabase, pathWish} {
+		m.allocations[path], m.took[path] = allocations.WithLabelValues(path), took.WithLabelValues(path)
+	}
+	return m
 }
 
 func (m *metrics) etcd(kind string) { m.etcdOps.WithLabelValues(kind).Inc() }

@@ -27,8 +27,9 @@ type planner struct {
 // their numbers, and those that have to wait for the next round since they want what an earlier one is about to get. Jobs that
 // are refused are finished.
 func (r *runner) plan(ctx context.Context) (planned, later []*job) {
+	count := weigh(r.pending)
 	p := &planner{
-		runner: r, owners: map[uuid.UUID]bool{}, numbers: map[number.Number]bool{},
+		runner: r, owners: make(map[uuid.UUID]bool, count), numbers: make(map[number.Number]bool, count),
 		ranges: map[uuid.UUID][]store.Range{}, readied: map[uuid.UUID]bool{}, searched: map[uuid.UUID]*found{},
 	}
 	for i, j := range r.pending {

@@ -105,6 +105,9 @@ func (p *pool) takeLowest(siteID uuid.UUID, count int, epoch int64, now time.Tim
 	}
 	out := make([]pick, 0, count)
 	for _, b := range s.blocks {
+		if len(out) == count {
+			break
+		}
 		for _, n := range b.takeLowest(count - len(out)) {
 			out = append(out, pick{number: n, rng: b.Range})
 			p.depart(n)

@@ -25,7 +25,7 @@ const (
 // run carries out the jobs of one account that came together. Others of the account may be under way: they are to each other what
 // other replicas are, but for never picking the same number.
 func (a *Allocator) run(ctx context.Context, account uuid.UUID, jobs []*job) ([]groupcommit.Result[[]store.Extension], error) {
-	r := &runner{Allocator: a, account: account, pool: a.pool(account), pending: jobs, results: map[*job]groupcommit.Result[[]store.Extension]{}}
+	r := &runner{Allocator: a, account: account, pool: a.pool(account), pending: jobs}
 	for r.n = 0; len(r.pending) > 0 && r.n < maxRounds && ctx.Err() == nil; r.n++ {
 		r.round(ctx)
 	}
@@ -43,7 +43,7 @@ func (a *Allocator) run(ctx context.Context, account uuid.UUID, jobs []*job) ([]
 	}
 	out := make([]groupcommit.Result[[]store.Extension], len(jobs))
 	for i, j := range jobs {
-		out[i] = r.results[j]
+		out[i] = j.outcome
 	}
 	return out, nil
 }
@@ -56,15 +56,13 @@ type runner struct {
 	n       int
 	lost    int
 	pending []*job
-	results map[*job]groupcommit.Result[[]store.Extension]
 }
 
 func (r *runner) finish(j *job, err error) {
-	res := groupcommit.Result[[]store.Extension]{Err: err}
+	j.outcome.Err = err
 	if err == nil {
-		res.Value = j.result()
+		j.outcome.Value = j.result()
 	}
-	r.results[j] = res
 }
 
 func (r *runner) sites(jobs []*job) []uuid.UUID {
@@ -83,8 +81,8 @@ func (r *runner) sites(jobs []*job) []uuid.UUID {
 func (r *runner) round(ctx context.Context) {
 	planned, later := r.plan(ctx)
 	r.pending = later
-	var claims []store.Claim
-	var owners []claimant
+	count := weigh(planned)
+	claims, owners := make([]store.Claim, 0, count), make([]claimant, 0, count)
 	for i, j := range planned {
 		for item, k := range j.picks {
 			switch {
@@ -130,13 +128,14 @@ func (r *runner) failed(planned []*job, claims []store.Claim, err error) {
 func (r *runner) settle(planned []*job, claims []store.Claim, owners []claimant, outcomes []store.Outcome) {
 	again := map[*job]bool{}
 	refused := map[*job]*takenError{}
+	given := make([]number.Number, 0, len(outcomes))
 	for i, o := range outcomes {
 		j, item := owners[i].job, owners[i].item
 		switch {
 		case o.Settled():
 			if o.Got.Number == claims[i].Number {
-				r.pool.land(claims[i].Number)
-				r.metrics.allocations.WithLabelValues(j.pathOf(item)).Inc()
+				given = append(given, claims[i].Number)
+				r.metrics.allocations[j.pathOf(item)].Inc()
 			} else {
 				r.pool.put(claims[i].Number)
 			}
@@ -160,6 +159,7 @@ func (r *runner) settle(planned []*job, claims []store.Claim, owners []claimant,
 			again[j] = true
 		}
 	}
+	r.pool.land(given...)
 	var retry []*job
 	for _, j := range planned {
 		switch {

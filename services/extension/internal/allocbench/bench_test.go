@@ -18,18 +18,22 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/api"
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
+	"github.com/switchboard-phone/switchboard/services/platform/config"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 	"github.com/switchboard-phone/switchboard/services/platform/testkit"
 )
 
 var (
 	quick  = flag.Bool("quick", false, "measure each case for a second only")
-	only   = flag.String("only", "", "measure only the cases of this name (product, database, etcd key, counter row, lowest gap, fill)")
+	only   = flag.String("only", "", "measure only the cases of this name (floors, interceptors, product, database, etcd key, counter row, lowest gap, fill)")
 	just   = flag.String("shape", "", "measure only this shape, clients x batch, for example 256x1")
 	output = flag.String("json", "", "write the report to this file")
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+func TestMain(m *testing.M) {
+	config.TuneGC() // everything measured shares the process, the floors, too
+	os.Exit(testkit.Main(m))
+}
 
 // Every account has this range: more than any case uses up.
 const (
@@ -82,6 +86,9 @@ func (m *measurement) all() {
 	first := number.MustParse(firstNumber)
 	if m.wanted("floors") {
 		m.floors()
+	}
+	if m.wanted("interceptors") {
+		m.service("interceptors", m.alternative(func(*crdb.DB) api.Allocator { return nothing(first) }))
 	}
 	if m.wanted("product") {
 		m.service("product", m.product())

@@ -16,8 +16,9 @@ func (s *allocations) AllocateExtensions(ctx context.Context, req *extensionv1.A
 		return nil, err
 	}
 	r := allocator.Request{Account: account, Site: site, Items: make([]allocator.Item, len(req.GetAllocations()))}
+	of := names.PhoneUsersOf(account)
 	for i, a := range req.GetAllocations() {
-		owner, err := parseOwner(fmt.Sprintf("allocations[%d].owner", i), a.GetOwner(), account)
+		owner, err := parseOwner(of, a.GetOwner(), func() string { return fmt.Sprintf("allocations[%d].owner", i) })
 		if err != nil {
 			return nil, err
 		}
@@ -31,5 +32,9 @@ func (s *allocations) AllocateExtensions(ctx context.Context, req *extensionv1.A
 	if err != nil {
 		return nil, err
 	}
-	return &extensionv1.AllocateExtensionsResponse{Allocations: toAllocations(account, got)}, nil
+	out := make([]*extensionv1.Allocation, len(got))
+	for i, e := range got {
+		out[i] = &extensionv1.Allocation{Owner: req.GetAllocations()[i].GetOwner(), Number: e.Number.String()}
+	}
+	return &extensionv1.AllocateExtensionsResponse{Allocations: out}, nil
 }

@@ -67,14 +67,15 @@ type ranges struct {
 	Deps
 }
 
-// parseOwner reads the name of a phone user of the account; field names it in a refusal.
-func parseOwner(field, name string, account uuid.UUID) (uuid.UUID, error) {
-	of, owner, err := names.ParsePhoneUser(name)
+// parseOwner reads the name of a phone user of an account. A field of the request is blamed by a refusal alone: batches have a
+// thousand owners.
+func parseOwner(of names.PhoneUsers, name string, field func() string) (uuid.UUID, error) {
+	owner, in, err := of.Parse(name)
 	switch {
 	case err != nil:
-		return uuid.Nil, fieldInvalid(field, "it is not the name of a phone user")
-	case of != account:
-		return uuid.Nil, fieldInvalid(field, "it is a phone user of another account")
+		return uuid.Nil, fieldInvalid(field(), "it is not the name of a phone user")
+	case !in:
+		return uuid.Nil, fieldInvalid(field(), "it is a phone user of another account")
 	}
 	return owner, nil
 }
@@ -85,8 +86,9 @@ func parseOwners(parent string, owners []string) (account uuid.UUID, ids []uuid.
 		return account, nil, err
 	}
 	ids = make([]uuid.UUID, len(owners))
+	of := names.PhoneUsersOf(account)
 	for i, name := range owners {
-		if ids[i], err = parseOwner(fmt.Sprintf("owners[%d]", i), name, account); err != nil {
+		if ids[i], err = parseOwner(of, name, func() string { return fmt.Sprintf("owners[%d]", i) }); err != nil {
 			return account, nil, err
 		}
 	}
@@ -116,9 +118,10 @@ func parseQuarantine(d *durationpb.Duration) (time.Duration, error) {
 
 // toAllocations tells who has which number.
 func toAllocations(account uuid.UUID, rows []store.Extension) []*extensionv1.Allocation {
+	of := names.PhoneUsersOf(account)
 	out := make([]*extensionv1.Allocation, len(rows))
 	for i, e := range rows {
-		out[i] = &extensionv1.Allocation{Owner: names.PhoneUser(account, e.Owner), Number: e.Number.String()}
+		out[i] = &extensionv1.Allocation{Owner: of.Name(e.Owner), Number: e.Number.String()}
 	}
 	return out
 }

@@ -14,7 +14,7 @@ func (s *allocations) SwapExtension(ctx context.Context, req *extensionv1.SwapEx
 	if err != nil {
 		return nil, err
 	}
-	owner, err := parseOwner("owner", req.GetOwner(), account)
+	owner, err := parseOwner(names.PhoneUsersOf(account), req.GetOwner(), func() string { return "owner" })
 	if err != nil {
 		return nil, err
 	}

@@ -11,13 +11,12 @@ import (
 )
 
 const (
-	accounts    = "accounts/"
-	sites       = "/sites/"
-	rangesOf    = "/extensionRanges/"
-	phoneUsers  = "/phoneUsers/"
-	anySite     = "/sites/-"
-	idLength    = 36
-	accountPart = len(accounts) + idLength
+	accounts   = "accounts/"
+	sites      = "/sites/"
+	rangesOf   = "/extensionRanges/"
+	phoneUsers = "/phoneUsers/"
+	anySite    = "/sites/-"
+	idLength   = 36
 )
 
 // Account returns the name of an account.
@@ -32,18 +31,8 @@ func Range(account, site, rng uuid.UUID) string { return Site(account, site) + r
 // PhoneUser returns the name of a phone user.
 func PhoneUser(account, phoneUser uuid.UUID) string { return child(account, phoneUsers, phoneUser) }
 
-// child builds a name without detours: batches have a thousand of them.
 func child(account uuid.UUID, kind string, id uuid.UUID) string {
-	b := make([]byte, 0, accountPart+len(kind)+idLength)
-	b = append(b, accounts...)
-	b = appendID(b, account)
-	b = append(b, kind...)
-	return string(appendID(b, id))
-}
-
-func appendID(b []byte, id uuid.UUID) []byte {
-	text, _ := id.MarshalText() // it never fails
-	return append(b, text...)
+	return accounts + account.String() + kind + id.String()
 }
 
 // ParseAccount reads the name of an account. The error is NOT_FOUND, as it is of the other functions here.
@@ -79,6 +68,27 @@ func ParsePhoneUser(name string) (account, phoneUser uuid.UUID, err error) {
 	return account, phoneUser, err
 }
 
+// PhoneUsers reads and writes the names of the phone users of one account: batches have a thousand, which differ in their ends only.
+type PhoneUsers struct{ prefix string }
+
+// PhoneUsersOf returns the names of the phone users of an account.
+func PhoneUsersOf(account uuid.UUID) PhoneUsers {
+	return PhoneUsers{accounts + account.String() + phoneUsers}
+}
+
+// Name is PhoneUser.
+func (p PhoneUsers) Name(phoneUser uuid.UUID) string { return p.prefix + phoneUser.String() }
+
+// Parse is ParsePhoneUser; in says whether the phone user is one of the account.
+func (p PhoneUsers) Parse(name string) (phoneUser uuid.UUID, in bool, err error) {
+	if id, ok := strings.CutPrefix(name, p.prefix); ok {
+		phoneUser, err = parseID(id, name)
+		return phoneUser, err == nil, err
+	}
+	_, phoneUser, err = ParsePhoneUser(name)
+	return phoneUser, false, err
+}
+
 // part is a piece of a name: a fixed text with an id behind it.
 type part struct {
 	text string
@@ -93,9 +103,9 @@ func scan(name string, parts ...part) error {
 		if !ok || len(after) < idLength {
 			return resource.NotFound(name)
 		}
-		id, err := uuid.Parse(after[:idLength])
-		if err != nil || id == uuid.Nil || !lower(after[:idLength]) {
-			return resource.NotFound(name)
+		id, err := parseID(after[:idLength], name)
+		if err != nil {
+			return err
 		}
 		*p.id, rest = id, after[idLength:]
 	}
@@ -103,6 +113,15 @@ func scan(name string, parts ...part) error {
 		return resource.NotFound(name)
 	}
 	return nil
+}
+
+// parseID reads an id that a name has.
+func parseID(text, name string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != idLength || id == uuid.Nil || !lower(text) {
+		return uuid.Nil, resource.NotFound(name)
+	}
+	return id, nil
 }
 
 // lower says whether an id is written in the one way that counts.

@@ -1,6 +1,7 @@
 package names_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -26,6 +27,16 @@ func TestRoundTrip(t *testing.T) {
 	gotA, gotP, err := names.ParsePhoneUser(names.PhoneUser(a, p))
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{a, p}, []uuid.UUID{gotA, gotP})
+	of := names.PhoneUsersOf(a)
+	require.Equal(t, names.PhoneUser(a, p), of.Name(p))
+	gotP, in, err := of.Parse(of.Name(p))
+	require.NoError(t, err)
+	require.True(t, in)
+	require.Equal(t, p, gotP)
+	gotP, in, err = of.Parse(names.PhoneUser(s, p))
+	require.NoError(t, err)
+	require.False(t, in, "one of another account")
+	require.Equal(t, p, gotP)
 	gotA, gotS, err = names.ParseSiteOrAll(names.Account(a) + "/sites/-")
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{a, uuid.Nil}, []uuid.UUID{gotA, gotS})
@@ -42,6 +53,13 @@ func TestNoNames(t *testing.T) {
 		_, _, err := names.ParseSite(name)
 		require.Equal(t, commonv1.Reason_NOT_FOUND, errs.Reason(err), "%q", name)
 	}
-	_, _, err := names.ParseSiteOrAll("accounts/-/sites/-")
+	of := names.PhoneUsersOf(uuid.MustParse(id))
+	for _, end := range []string{"", "x", uuid.Nil.String(), strings.ToUpper("a" + id[1:]), "{" + id + "}", "urn:uuid:" + id, id + "/", id[:35]} {
+		_, _, err := of.Parse("accounts/" + id + "/phoneUsers/" + end)
+		require.Equal(t, commonv1.Reason_NOT_FOUND, errs.Reason(err), "%q", end)
+	}
+	_, _, err := of.Parse("accounts/" + id + "/sites/" + id)
+	require.Equal(t, commonv1.Reason_NOT_FOUND, errs.Reason(err))
+	_, _, err = names.ParseSiteOrAll("accounts/-/sites/-")
 	require.Equal(t, commonv1.Reason_NOT_FOUND, errs.Reason(err))
 }

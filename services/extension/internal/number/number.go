@@ -74,5 +74,11 @@ func (n Number) String() string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%0*d", n.Digits(), n.Value())
+	var digits [MaxDigits]byte
+	value, count := n.Value(), min(n.Digits(), MaxDigits)
+	for i := count - 1; i >= 0; i-- {
+		digits[i] = byte('0' + value%10)
+		value /= 10
+	}
+	return string(digits[:count])
 }

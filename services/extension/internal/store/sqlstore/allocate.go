@@ -27,9 +27,10 @@ func (s *Store) Allocate(ctx context.Context, account uuid.UUID, claims []store.
 		return nil, err
 	}
 	if done {
-		outcomes := make([]store.Outcome, len(claims))
+		outcomes, rows := make([]store.Outcome, len(claims)), make([]store.Extension, len(claims))
 		for i, c := range claims {
-			outcomes[i].Got = &store.Extension{Number: c.Number, State: store.Assigned, Owner: c.Owner}
+			rows[i] = store.Extension{Number: c.Number, State: store.Assigned, Owner: c.Owner}
+			outcomes[i].Got = &rows[i]
 		}
 		return outcomes, nil
 	}
@@ -61,9 +62,9 @@ func (s *Store) insertAll(ctx context.Context, account uuid.UUID, claims []store
 
 // unzip returns numbers and owners in step, and the distinct ranges.
 func unzip(claims []store.Claim) (numbers []int64, owners, ranges []uuid.UUID) {
-	for _, c := range claims {
-		numbers = append(numbers, int64(c.Number))
-		owners = append(owners, c.Owner)
+	numbers, owners = make([]int64, len(claims)), make([]uuid.UUID, len(claims))
+	for i, c := range claims {
+		numbers[i], owners[i] = int64(c.Number), c.Owner
 		if !slices.Contains(ranges, c.Range) {
 			ranges = append(ranges, c.Range)
 		}
