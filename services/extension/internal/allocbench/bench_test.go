@@ -7,9 +7,11 @@
 package allocbench
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,8 +26,8 @@ import (
 )
 
 var (
-	quick  = flag.Bool("quick", false, "measure each case for a second only")
-	only   = flag.String("only", "", "measure only the cases of this name (floors, interceptors, product, database, etcd key, counter row, lowest gap, fill)")
+	quick  = flag.Bool("quick", false, "measure each case once, for a second only")
+	only   = flag.String("only", "", "measure only the cases of this name (bare gRPC call, bare insert, interceptors, product, database, etcd key, counter row, lowest gap, fill)")
 	just   = flag.String("shape", "", "measure only this shape, clients x batch, for example 256x1")
 	output = flag.String("json", "", "write the report to this file")
 )
@@ -53,14 +55,14 @@ func BenchmarkExtension(b *testing.B) {
 	if b.N > 1 {
 		b.Skip("run with -benchtime 1x: the cases have a length of their own")
 	}
-	warm, d := 500*time.Millisecond, 2500*time.Millisecond
+	warm, d, rounds := 500*time.Millisecond, 2*time.Second, 3
 	if *quick {
-		warm, d = 300*time.Millisecond, time.Second
+		warm, d, rounds = 300*time.Millisecond, time.Second, 1
 	}
 	rep := newReport()
 	for _, e := range testkit.Engines(b) {
 		b.Run(string(e.Kind()), func(b *testing.B) {
-			m := &measurement{world: newWorld(b, e), report: rep, warm: warm, d: d}
+			m := &measurement{world: newWorld(b, e), report: rep, warm: warm, d: d, rounds: rounds}
 			m.db = e.Open(b, m.url, func(c *crdb.Config, _ *crdb.Options) { c.MaxConns = 16 })
 			m.all()
 		})
@@ -80,73 +82,100 @@ type measurement struct {
 	report  *report
 	db      *crdb.DB
 	warm, d time.Duration
+	rounds  int
 }
 
-func (m *measurement) all() {
+// contender is something to measure, in shapes.
+type contender struct {
+	name   string
+	shapes []shape
+	// start makes what is called, for the length of a round; nil where the call needs none.
+	start func() *target
+	// call is one call of a shape.
+	call func(t *target, s shape) call
+}
+
+// contenders are all that are compared. What there is to reach comes first.
+func (m *measurement) contenders() []contender {
 	first := number.MustParse(firstNumber)
-	if m.wanted("floors") {
-		m.floors()
+	ours := func(t *target, s shape) call { return ask(t, m.tenant(m.db, firstNumber, lastNumber), s.Batch) }
+	other := func(s func(db *crdb.DB) strategy) func() *target {
+		return func() *target { return m.alternative(func(db *crdb.DB) api.Allocator { return s(db) }) }
 	}
-	if m.wanted("interceptors") {
-		m.service("interceptors", m.alternative(func(*crdb.DB) api.Allocator { return nothing(first) }))
+	return []contender{
+		{"bare gRPC call", shapes, m.bareCall, func(t *target, s shape) call { return ask(t, tenant{}, s.Batch) }},
+		{"bare insert", append(slices.Clone(shapes[3:]), groups...), nil, func(_ *target, s shape) call {
+			return bareInsert(m.db, m.tenant(m.db, firstNumber, lastNumber), s.Batch)
+		}},
+		{"interceptors", shapes, other(func(*crdb.DB) strategy { return nothing(first) }), ours},
+		{"product", shapes, func() *target { return m.product() }, ours},
+		{"database", shapes, func() *target { return m.product(func(c *extension.Config) { c.Leasing.Enabled = false }) }, ours},
+		{"etcd key", shapes, other(perKey(m.TB, m.etcd, first)), ours},
+		{"counter row", shapes, other(counter(m.TB, first)), ours},
+		{"lowest gap", shapes, other(gap(first)), ours},
 	}
-	if m.wanted("product") {
-		m.service("product", m.product())
+}
+
+// all measures every contender, in rounds, and reports of each case the round with the middle throughput.
+func (m *measurement) all() {
+	var order []testCase
+	seen := map[string][]testCase{}
+	for range m.rounds {
+		for _, c := range m.contenders() {
+			if !m.wanted(c.name) {
+				continue
+			}
+			for _, got := range m.round(c) {
+				key := got.Name + got.shape.String()
+				if seen[key] = append(seen[key], got); len(seen[key]) == 1 {
+					order = append(order, got)
+				}
+			}
+		}
 	}
-	if m.wanted("database") {
-		m.service("database", m.product(func(c *extension.Config) { c.Leasing.Enabled = false }))
+	for _, c := range order {
+		m.report.add(middle(seen[c.Name+c.shape.String()], func(c testCase) float64 { return c.PerSecond }))
 	}
-	if m.wanted("etcd key") {
-		s := perKey(m.TB, m.etcd, first)
-		m.service("etcd key", m.alternative(func(db *crdb.DB) api.Allocator { return s(db) }))
-	}
-	if m.wanted("counter row") {
-		s := counter(m.TB, first)
-		m.service("counter row", m.alternative(func(db *crdb.DB) api.Allocator { return s(db) }))
-	}
-	if m.wanted("lowest gap") {
-		s := gap(first)
-		m.service("lowest gap", m.alternative(func(db *crdb.DB) api.Allocator { return s(db) }))
-	}
+	m.report.compare(m.engine.Kind())
 	if m.wanted("fill") {
 		m.fill()
 	}
 }
 
+// round measures all shapes of a contender.
+func (m *measurement) round(c contender) []testCase {
+	var t *target
+	if c.start != nil {
+		t = c.start()
+		defer t.stop()
+	}
+	var out []testCase
+	for _, s := range c.shapes {
+		if got, ok := m.take(0, c.name, s, t, func() call { return c.call(t, s) }); ok {
+			out = append(out, got)
+		}
+	}
+	return out
+}
+
+// middle returns the case with the middle value; First is that of the first round, which alone finds out about the account.
+func middle(of []testCase, by func(testCase) float64) testCase {
+	first := of[0].First
+	sorted := slices.SortedFunc(slices.Values(of), func(a, b testCase) int { return cmp.Compare(by(a), by(b)) })
+	out := sorted[len(sorted)/2]
+	out.First = first
+	return out
+}
+
 func (m *measurement) wanted(name string) bool { return *only == "" || *only == name }
 
-// floors measures what there is to reach.
-func (m *measurement) floors() {
-	bare := m.bareCall()
-	for _, s := range shapes {
-		m.measure("bare gRPC call", s, nil, ask(bare, tenant{}, s.Batch))
-	}
-	bare.stop()
-	for _, s := range append(shapes[3:], groups...) {
-		m.measure("bare insert", s, nil, bareInsert(m.db, m.tenant(m.db, firstNumber, lastNumber), s.Batch))
-	}
-}
-
-// service measures all shapes of one strategy, and ends it.
-func (m *measurement) service(name string, t *target) {
-	defer t.stop()
-	for _, s := range shapes {
-		m.measure(name, s, t, ask(t, m.tenant(m.db, firstNumber, lastNumber), s.Batch))
-	}
-}
-
-// measure adds one case to the report.
-func (m *measurement) measure(name string, s shape, t *target, one call) {
-	m.Helper()
-	m.measureAt(0, name, s, t, one)
-}
-
-// measureAt is measure for an account of which so many numbers are assigned.
-func (m *measurement) measureAt(assigned int, name string, s shape, t *target, one call) {
+// take measures one case, of an account of which so many numbers are assigned; false when it is not wanted.
+func (m *measurement) take(assigned int, name string, s shape, t *target, prepare func() call) (testCase, bool) {
 	m.Helper()
 	if *just != "" && *just != fmt.Sprintf("%dx%d", s.Clients, s.Batch) {
-		return
+		return testCase{}, false
 	}
+	one := prepare()
 	m.rest()
 	before := t.tally(m.TB)
 	got, err := drive(m.Context(), s, m.warm, m.d, one)
@@ -161,7 +190,7 @@ func (m *measurement) measureAt(assigned int, name string, s shape, t *target, o
 		// A simple strategy does not count numbers. What the warm-up asked for is in, its numbers are not: the truth is a little lower.
 		c.EtcdOps = ops / float64(got.Numbers) * 1000
 	}
-	m.report.add(c)
+	return c, true
 }
 
 // rest waits until the database has done with what the cases before left it to do: statistics, vacuum, compaction.

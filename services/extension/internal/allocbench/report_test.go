@@ -14,6 +14,8 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
 // testCase is one line of the report.
@@ -36,6 +38,8 @@ type report struct {
 	Go    string     `json:"go"`
 	Time  time.Time  `json:"time"`
 	Cases []testCase `json:"cases"`
+	// Ratios compare numbers per second.
+	Ratios []ratio `json:"ratios"`
 }
 
 func newReport() *report {
@@ -56,6 +60,45 @@ func (r *report) print(w io.Writer) {
 			c.Engine, c.Name, c.Clients, c.Batch, c.Assigned, c.PerSecond, c.P50, c.P99, c.First, c.Failed, c.Searched, c.EtcdOps, c.CPU, c.DatabaseCPU)
 	}
 	_ = t.Flush()
+	_, _ = fmt.Fprintln(w)
+	for _, x := range r.Ratios {
+		_, _ = fmt.Fprintf(w, "%s, %s: %s is %.2f of %s\n", x.Engine, x.Shape, x.Case, x.Ratio, x.Of)
+	}
+}
+
+// ratio is what a case is of another.
+type ratio struct {
+	Engine string  `json:"engine"`
+	Shape  string  `json:"shape"`
+	Case   string  `json:"case"`
+	Of     string  `json:"of"`
+	Ratio  float64 `json:"ratio"`
+}
+
+// compare adds, for one engine, what the product gets done with the most clients, as a multiple of what the others do and of the floors.
+func (r *report) compare(e crdb.Engine) {
+	best := func(name string, fits func(shape) bool) float64 {
+		most := 0.0
+		for _, c := range r.Cases {
+			if c.Engine == string(e) && c.Name == name && c.Assigned == 0 && fits(c.shape) {
+				most = max(most, c.PerSecond)
+			}
+		}
+		return most
+	}
+	for _, s := range []shape{shapes[2], shapes[5]} {
+		same := func(of shape) bool { return of == s }
+		product := best("product", same)
+		for _, name := range []string{"bare gRPC call", "bare insert", "interceptors", "database", "etcd key", "counter row", "lowest gap"} {
+			fits := same
+			if name == "bare insert" && s.Batch == 1 {
+				fits = func(of shape) bool { return slices.Contains(groups, of) }
+			}
+			if of := best(name, fits); of > 0 && product > 0 {
+				r.Ratios = append(r.Ratios, ratio{Engine: string(e), Shape: s.String(), Case: "product", Of: name, Ratio: product / of})
+			}
+		}
+	}
 }
 
 func (r *report) write(path string) error {
@@ -97,10 +140,10 @@ func matches(m *dto.Metric, labels []string) bool {
 // tally is what a service has counted so far.
 type tally struct{ etcdOps, numbers, searched float64 }
 
-// tally asks the service; of a case without one it is zero.
+// tally asks the service; where there is none it is zero.
 func (t *target) tally(tb testing.TB) tally {
 	tb.Helper()
-	if t == nil {
+	if t == nil || t.registry == nil {
 		return tally{}
 	}
 	families, err := t.registry.Gather()
