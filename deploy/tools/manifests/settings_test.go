@@ -157,10 +157,10 @@ func TestServicesUnderstandTheirSettings(t *testing.T) {
 }
 
 // withinGrace compares the time that a pod gets to end with what its process may take at most. The sum is that of server.Run,
-// gateway.Run and sender.Run: see there.
+// gateway.Run, sender.Run and Relay.Run: see there.
 func withinGrace(t *testing.T, name string, s settings, spec *corev1.PodSpec) {
 	t.Helper()
-	const flushTraces, recordOutcomes = 5 * time.Second, 5 * time.Second
+	const flushTraces, claimMails, recordOutcomes, handOverMails = 5 * time.Second, 5 * time.Second, 5 * time.Second, 10 * time.Second
 	section := "server"
 	if name == "gateway" {
 		section = "http"
@@ -177,7 +177,10 @@ func withinGrace(t *testing.T, name string, s settings, spec *corev1.PodSpec) {
 		most += drain // closers get as long again
 	}
 	if stop := s.duration(t, "sender.stop_timeout"); stop > 0 {
-		most += stop + recordOutcomes
+		most += claimMails + stop + recordOutcomes
+	}
+	if name == "license" {
+		most += handOverMails
 	}
 	grace := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
 	require.LessOrEqual(t, most, grace, "%s would be killed before it is done", name)

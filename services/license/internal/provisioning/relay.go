@@ -2,6 +2,7 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -21,6 +22,10 @@ const (
 	relayBatch = 500
 	// maxLinks bounds the traces that the span of such a call names.
 	maxLinks = 100
+	// lastTimeout is how long a batch that is under way when the process ends may go on, giveBackTimeout how long giving it back may take
+	// when that was not enough. Both are part of what a pod may take to end: see deploy/kubernetes.
+	lastTimeout     = 5 * time.Second
+	giveBackTimeout = 5 * time.Second
 )
 
 // Relay hands the outbox over to the notification service. Several replicas may run one each: a message that two hand over
@@ -56,12 +61,12 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Run relays until ctx ends.
+// Run relays until ctx ends. The batch that is under way then is handed over all the same, or given back.
 func (r *Relay) Run(ctx context.Context) {
 	tick := time.NewTicker(r.interval)
 	defer tick.Stop()
 	for {
-		if err := r.drain(ctx); err != nil && ctx.Err() == nil {
+		if err := r.drain(ctx); err != nil {
 			r.log.WarnContext(ctx, "outbox could not be handed over, will be tried again", "error", err)
 		}
 		select {
@@ -73,23 +78,61 @@ func (r *Relay) Run(ctx context.Context) {
 	}
 }
 
-// drain hands over batch after batch until the outbox is empty.
+// drain hands over batch after batch until the outbox is empty, or ctx ends. Cut off there, a claim or a call could take effect with nobody
+// to know of it, and the mails would wait until the claim runs out: so what is under way goes on for a while, and what fails even then is
+// given back for another replica to take.
 func (r *Relay) drain(ctx context.Context) error {
-	for {
-		claimed, err := r.outbox.ClaimOutbox(ctx, r.look.Window(time.Now()), relayBatch, r.claim)
+	last, cancel := outlasting(ctx, lastTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		claimed, err := r.outbox.ClaimOutbox(last, r.look.Window(time.Now()), relayBatch, r.claim)
 		if err != nil {
 			return fmt.Errorf("claim: %w", err)
 		}
 		if len(claimed) == 0 {
 			return nil
 		}
-		if err := r.handOver(ctx, claimed); err != nil {
+		err = r.handOver(last, claimed)
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(err, r.giveBack(ctx, claimed))
+		}
+		if err != nil {
 			return err
 		}
 		if len(claimed) < relayBatch {
 			return nil
 		}
 	}
+	return nil
+}
+
+// outlasting returns a context that ends so much later than ctx.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		end := time.NewTimer(by)
+		defer end.Stop()
+		select {
+		case <-end.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() { stop(); cancel() }
+}
+
+// giveBack ends claims ahead of their time.
+func (r *Relay) giveBack(ctx context.Context, claimed []store.OutboxMessage) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
+	defer cancel()
+	ids := make([]uuid.UUID, len(claimed))
+	for i := range claimed {
+		ids[i] = claimed[i].ID
+	}
+	if err := r.outbox.ReleaseOutbox(ctx, ids); err != nil {
+		return fmt.Errorf("give back: %w", err)
+	}
+	return nil
 }
 
 func (r *Relay) handOver(ctx context.Context, claimed []store.OutboxMessage) error {

@@ -166,6 +166,9 @@ type Outbox interface {
 	ClaimOutbox(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]OutboxMessage, error)
 	// DeleteOutbox forgets messages that were taken.
 	DeleteOutbox(ctx context.Context, ids []uuid.UUID) error
+	// ReleaseOutbox ends claims ahead of their time, so that others get the messages at once; those that are gone are left out. It does
+	// not ask whose the claims are: a message that two hand over is taken once.
+	ReleaseOutbox(ctx context.Context, ids []uuid.UUID) error
 	// CountOutbox counts the messages and says when the oldest was written (zero without any), for metrics.
 	CountOutbox(ctx context.Context) (count int, oldest time.Time, err error)
 }

@@ -49,6 +49,14 @@ func (s *Store) DeleteOutbox(ctx context.Context, ids []uuid.UUID) error {
 	})
 }
 
+// ReleaseOutbox implements store.Outbox.
+func (s *Store) ReleaseOutbox(ctx context.Context, ids []uuid.UUID) error {
+	return s.db.Do(ctx, "license.ReleaseOutbox", func(ctx context.Context, q crdb.Querier) error {
+		_, err := q.Exec(ctx, `UPDATE outbox SET claimed_until = now() WHERE message_id = ANY($1::UUID[])`, ids)
+		return err
+	})
+}
+
 // CountOutbox implements store.Outbox.
 func (s *Store) CountOutbox(ctx context.Context) (int, time.Time, error) {
 	return s.countOldest(ctx, "license.CountOutbox", `SELECT count(*), min(create_time) FROM outbox`)
