@@ -27,7 +27,7 @@ func TestEverythingIsLostAndRestored(t *testing.T) {
 		before, err := start(t.Context(), e, "lost", stack.Options{})
 		require.NoError(t, err)
 		tn := newTenant(t, before, 2000)
-		l := startLoad(t, tn, []string{before.Info().Gateway}, 2000)
+		l := startLoad(t, tn, []string{before.Info().Gateway})
 		// Each dump misses what happens until the last, and knows what those before it do not.
 		dumps := map[string][]byte{}
 		for _, service := range []string{stack.Numbering, stack.License, stack.Extension, stack.Notification} {

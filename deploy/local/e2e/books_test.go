@@ -26,13 +26,20 @@ type books struct {
 // books reads all of it.
 func (tn *tenant) books() books {
 	tn.Helper()
+	b := tn.present()
+	b.Log = list[gatewayclient.LogEntry](tn, "/log", "entries", nil)
+	return b
+}
+
+// present reads all but the account log, of which a long test leaves a lot.
+func (tn *tenant) present() books {
+	tn.Helper()
 	b := books{
 		Account:    tn.accountNow(),
 		PhoneUsers: list[gatewayclient.PhoneUser](tn, "/phoneUsers", "phoneUsers", nil),
 		Extensions: tn.extensions(),
 		Packages:   list[gatewayclient.Package](tn, "/packages", "packages", nil),
 		Numbers:    list[gatewayclient.PhoneNumber](tn, "/phoneNumbers", "phoneNumbers", nil),
-		Log:        list[gatewayclient.LogEntry](tn, "/log", "entries", nil),
 		Told:       map[string]int{},
 	}
 	for _, n := range tn.notifications("") {
@@ -43,6 +50,13 @@ func (tn *tenant) books() books {
 
 // settled reads the books once everybody who has a licence is told of it.
 func (tn *tenant) settled() books {
+	tn.Helper()
+	tn.everybodyIsTold()
+	return tn.books()
+}
+
+// everybodyIsTold waits until everybody who has a licence is told of it.
+func (tn *tenant) everybodyIsTold() {
 	tn.Helper()
 	tn.eventually(func() error {
 		told := map[string]bool{}
@@ -56,7 +70,6 @@ func (tn *tenant) settled() books {
 		}
 		return nil
 	})
-	return tn.books()
 }
 
 // unchanged runs act and checks that nothing a caller can see is different afterwards.
@@ -72,7 +85,8 @@ func (tn *tenant) unchanged(act func()) {
 // its way must have arrived.
 func (tn *tenant) addUp() books {
 	tn.Helper()
-	b := tn.settled()
+	tn.everybodyIsTold()
+	b := tn.present()
 	require.NoError(tn, errors.Join(b.disagreements()...))
 	for _, u := range b.PhoneUsers {
 		if u.Kind != "USER" {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,45 @@ type caller struct {
 
 // sight is what callers saw in a phase of a test.
 type sight struct {
-	calls   int
-	retries int
-	slowest time.Duration
-	failed  []error
+	// took is how long each call took, repetitions included.
+	took []time.Duration
+	// repeated counts repetitions by what the caller was told before.
+	repeated map[string]int
+	failed   []error
+}
+
+// add makes one sight of two.
+func (s *sight) add(other sight) {
+	s.took, s.failed = append(s.took, other.took...), append(s.failed, other.failed...)
+	for why, n := range other.repeated {
+		s.repeats(why, n)
+	}
+}
+
+func (s *sight) repeats(why string, n int) {
+	if s.repeated == nil {
+		s.repeated = map[string]int{}
+	}
+	s.repeated[why] += n
+}
+
+// sightHead is the head of a table whose rows are those of sight.row.
+var sightHead = fmt.Sprintf("%-40s %8s %8s %8s %10s %10s %10s", "what happened", "calls", "repeated", "failed", "median", "99 of 100", "slowest")
+
+// row is a line of a table for people.
+func (s *sight) row(what string) string {
+	slices.Sort(s.took)
+	quantile := func(per float64) time.Duration {
+		if len(s.took) == 0 {
+			return 0
+		}
+		return s.took[min(int(per*float64(len(s.took))), len(s.took)-1)].Round(time.Millisecond)
+	}
+	repeated := 0
+	for _, n := range s.repeated {
+		repeated += n
+	}
+	return fmt.Sprintf("%-40s %8d %8d %8d %10s %10s %10s", what, len(s.took), repeated, len(s.failed), quantile(0.5), quantile(0.99), quantile(1))
 }
 
 // seen is what callers see.
@@ -43,7 +79,7 @@ type seen struct {
 	sight
 }
 
-// report takes the numbers and begins anew.
+// report takes what was seen and begins anew.
 func (s *seen) report() sight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,12 +88,23 @@ func (s *seen) report() sight {
 	return out
 }
 
-func (s *seen) done(retries int, took time.Duration, err error) {
+// repeat notes that a call is made once more because of err.
+func (s *seen) repeat(err error) {
+	why := "no answer"
+	var answer *gatewayclient.Error
+	if errors.As(err, &answer) {
+		why = cmp.Or(answer.Reason, http.StatusText(answer.HTTPStatus))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls++
-	s.retries += retries
-	s.slowest = max(s.slowest, took)
+	s.repeats(why, 1)
+}
+
+// done notes a call that is over.
+func (s *seen) done(took time.Duration, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.took = append(s.took, took)
 	if err != nil {
 		s.failed = append(s.failed, err)
 	}
@@ -66,7 +113,7 @@ func (s *seen) done(retries int, took time.Duration, err error) {
 func (s *seen) answered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.calls
+	return len(s.took)
 }
 
 // unavailable says whether a call may be repeated: nobody was there, or the answer is UNAVAILABLE.
@@ -88,9 +135,10 @@ func (c *caller) call(ctx context.Context, what string, do func(ctx context.Cont
 			if err != nil {
 				err = fmt.Errorf("%s after %d retries and %s: %w", what, retries, time.Since(begun).Round(time.Millisecond), err)
 			}
-			c.seen.done(retries, time.Since(begun), err)
+			c.seen.done(time.Since(begun), err)
 			return err
 		}
+		c.seen.repeat(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -107,41 +155,78 @@ func (c *caller) post(ctx context.Context, path string, body map[string]any, out
 	})
 }
 
-// load is a mixed load on one account: licences assigned with packages, read, changed, removed.
+// load is a mixed load on one account: people come, licences are assigned with packages, read, changed, removed.
 type load struct {
 	*tenant
-	seen  seen
-	pkg   string
-	names chan string
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	seen seen
+	pkg  string
+	// names are people without a licence. staying are phone users who keep theirs for now, those who came first ahead.
+	names   chan string
+	staying chan []string
+	stop    context.CancelFunc
+	done    sync.WaitGroup
 }
 
-// loadWorkers are how many callers there are. Each has one call under way.
-const loadWorkers = 4
+const (
+	// loadWorkers are how many callers there are. Each has one call under way.
+	loadWorkers = 4
+	// loadPeople are how many people wait for a licence. As they go, others come, so the load never runs out, however long it lasts.
+	loadPeople = 1000
+	// loadStaying is how many groups of people keep their licences: few enough for one page of a list, and for the mail server to remember
+	// the mails of all of them.
+	loadStaying = 400
+	// loadSeats are more licences and packages than can be taken at a time.
+	loadSeats = 10_000
+)
 
-// startLoad begins a load on an account of its own with at most people people. It ends with the test, or by end.
-func startLoad(t *testing.T, tn *tenant, gateways []string, people int) *load {
+// startLoad begins a load on an account of its own. It ends with the test, or by end.
+func startLoad(t *testing.T, tn *tenant, gateways []string) *load {
 	t.Helper()
-	l := &load{tenant: tn, pkg: tn.pkg("Domestic", people), names: make(chan string, people)}
-	for _, name := range tn.userNames(people) {
+	l := &load{tenant: tn, pkg: tn.pkg("Domestic", loadSeats), names: make(chan string, loadPeople), staying: make(chan []string, loadStaying)}
+	for _, name := range tn.userNames(loadPeople) {
 		l.names <- name
 	}
 	token, err := tn.stack.Issuer().Token(issuer.Claims{Subject: "admin", Account: tn.account, Role: "ADMIN", Lifetime: 24 * time.Hour})
 	require.NoError(t, err)
+	tn.admin = tn.anonymous.As(token) // for the end of a long test
 	ctx, cancel := context.WithCancel(t.Context())
 	l.stop = cancel
-	for w := range loadWorkers {
+	for w := range loadWorkers + 1 {
 		c := &caller{seen: &l.seen}
 		for i := range gateways {
 			gateway := gatewayclient.New(gateways[(w+i)%len(gateways)], 4)
 			t.Cleanup(gateway.Close)
 			c.gateways = append(c.gateways, gateway.As(token))
 		}
-		l.done.Go(func() { l.work(ctx, c) })
+		l.done.Go(func() {
+			if w == loadWorkers {
+				l.hire(ctx, c)
+			} else {
+				l.work(ctx, c)
+			}
+		})
 	}
 	t.Cleanup(l.end)
 	return l
+}
+
+// hire adds people to the directory as others go.
+func (l *load) hire(ctx context.Context, c *caller) {
+	for ctx.Err() == nil {
+		var made struct {
+			Users []gatewayclient.User `json:"users"`
+		}
+		if err := c.post(context.WithoutCancel(ctx), l.path+"/users:batchCreate", map[string]any{"users": l.newcomers(loadPeople / 4)}, &made); err != nil {
+			l.Logf("a caller saw: %v", err)
+		}
+		for _, u := range made.Users {
+			select {
+			case <-ctx.Done():
+				return
+			case l.names <- u.Name:
+			}
+		}
+	}
 }
 
 // end stops the load and waits for the calls under way.
@@ -164,7 +249,7 @@ func (l *load) work(ctx context.Context, c *caller) {
 	}
 }
 
-// take takes people that have no licence yet.
+// take takes people that have no licence yet; none once the load is over.
 func (l *load) take(ctx context.Context, n int) []string {
 	var names []string
 	for range n {
@@ -173,14 +258,28 @@ func (l *load) take(ctx context.Context, n int) []string {
 			return nil
 		case name := <-l.names:
 			names = append(names, name)
-		default:
-			return nil
 		}
 	}
 	return names
 }
 
-// life assigns licences and reads them; those that stay keep them, the others are changed and removed.
+// linger lets phone users keep their licences. Where there are too many, it answers those who have kept theirs for longest.
+func (l *load) linger(users []string) (leaving []string) {
+	for {
+		select {
+		case l.staying <- users:
+			return leaving
+		default:
+		}
+		select {
+		case first := <-l.staying:
+			leaving = append(leaving, first...)
+		default:
+		}
+	}
+}
+
+// life assigns licences and reads them; those that stay keep them until others do, the others are changed and removed.
 func (l *load) life(ctx context.Context, c *caller, names []string, stay bool) error {
 	var assigned struct {
 		PhoneUsers []gatewayclient.PhoneUser `json:"phoneUsers"`
@@ -211,8 +310,14 @@ func (l *load) life(ctx context.Context, c *caller, names []string, stay bool) e
 		}
 		return err
 	})
-	if err != nil || stay {
+	if err != nil {
 		return err
+	}
+	if stay {
+		users = l.linger(users)
+	}
+	if len(users) == 0 {
+		return nil
 	}
 	return l.leave(ctx, c, users)
 }
@@ -235,6 +340,6 @@ func (l *load) leave(ctx context.Context, c *caller, users []string) error {
 // wrong is an answer that cannot be true. It counts as a failed request.
 func (l *load) wrong(format string, args ...any) error {
 	err := &gatewayclient.Error{HTTPStatus: http.StatusOK, Message: fmt.Sprintf(format, args...)}
-	l.seen.done(0, 0, err)
+	l.seen.done(0, err)
 	return err
 }

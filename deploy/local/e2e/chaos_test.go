@@ -115,16 +115,18 @@ func underFaults(t *testing.T, engine crdb.Engine) {
 	faults := slices.DeleteFunc(slices.Clone(clusterFaults), func(f fault) bool { return !strings.Contains(f.name, *chaosFault) })
 	require.NotEmpty(t, faults, "no fault has %q in its name", *chaosFault)
 	c := startCluster(t, engine)
-	hold, people := shortHold, 4000
+	hold := shortHold
 	if *chaosDuration > 0 {
-		hold, people = min(longHold, *chaosDuration/time.Duration(len(faults))), 100_000
+		hold = min(longHold, *chaosDuration/time.Duration(len(faults)))
 	}
-	l := startLoad(t, newWideTenant(t, c, people), c.Info().Gateways, people)
+	t.Logf("%s; each fault lasts %s", c.Info().Database, hold)
+	l := startLoad(t, newWideTenant(t, c), c.Info().Gateways)
+	saw := make([]sight, len(faults))
+	var failed []error
 	until := time.Now().Add(*chaosDuration)
-	var table strings.Builder
-	_, _ = fmt.Fprintf(&table, "%-40s %8s %8s %8s %12s\n", "what happened", "calls", "retries", "failed", "slowest")
-	for {
-		for _, f := range faults {
+	for round := 1; ; round++ {
+		t.Log(sightHead) // told as it happens: a long test may be broken off
+		for i, f := range faults {
 			l.seen.report()
 			require.NoError(t, f.strike(t.Context(), c, hold), f.name)
 			l.eventually(func() error { // none is passed by callers that stand still
@@ -133,35 +135,54 @@ func underFaults(t *testing.T, engine crdb.Engine) {
 				}
 				return nil
 			})
-			saw := l.seen.report()
-			_, _ = fmt.Fprintf(&table, "%-40s %8d %8d %8d %12s\n", f.name, saw.calls, saw.retries, len(saw.failed), saw.slowest.Round(time.Millisecond))
-			require.NoError(t, errors.Join(saw.failed...), "%s\n%s", f.name, table.String())
+			now := l.seen.report()
+			t.Log(now.row(f.name))
+			saw[i].add(now)
+			failed = append(failed, now.failed...)
 		}
-		if !time.Now().Before(until) {
+		if len(failed) > tooManyFailed || !time.Now().Before(until) {
+			t.Logf("what callers saw on %s, in %d rounds:\n%s", c.Info().Database, round, summary(faults, saw))
 			break
 		}
 	}
 	l.end()
-	require.Empty(t, l.seen.report().failed)
-	t.Logf("%s\n%s", c.Info().Database, table.String())
+	failed = append(failed, l.seen.report().failed...)
+	require.NoError(t, errors.Join(failed[:min(len(failed), tooManyFailed)]...), "%d calls failed", len(failed))
 	l.resting()
 	books := l.addUp()
 	t.Logf("%d licences are left, and the books agree", len(books.PhoneUsers))
 	require.NotEmpty(t, books.PhoneUsers)
 }
 
+// tooManyFailed calls end the test early. A few do not: what happens to callers later is of interest, too.
+const tooManyFailed = 20
+
+// summary is a table of all rounds, and why calls were repeated.
+func summary(faults []fault, saw []sight) string {
+	var out strings.Builder
+	var all sight
+	_, _ = fmt.Fprintln(&out, sightHead)
+	for i, f := range faults {
+		all.add(saw[i])
+		_, _ = fmt.Fprintln(&out, saw[i].row(f.name))
+	}
+	_, _ = fmt.Fprintf(&out, "%s\nrepeated after: %v\n", all.row("all together"), all.repeated)
+	return out.String()
+}
+
 // newWideTenant is an account with extensions for many people.
-func newWideTenant(t *testing.T, c *cluster.Cluster, people int) *tenant {
+func newWideTenant(t *testing.T, c *cluster.Cluster) *tenant {
 	t.Helper()
-	tn := newBareTenant(t, c.Stack(), people)
+	tn := newBareTenant(t, c.Stack(), loadSeats)
 	tn.ranges(tn.main, "100000", "999999")
 	return tn
 }
 
-// resting waits until nothing is under way and every mail is sent. Senders that were refused mails wait before they try again.
+// resting waits until nothing is under way and every mail is sent. Mails that were refused for a minute are tried again up to two and a
+// quarter minutes later, and a long test may leave many.
 func (l *load) resting() {
 	l.Helper()
-	testkit.Eventually(l, 3*time.Minute, func() error {
+	testkit.Eventually(l, 10*time.Minute, func() error {
 		for _, u := range l.phoneUsers() {
 			if u.State != "ACTIVE" {
 				return fmt.Errorf("%s is %s", u.Name, u.State)

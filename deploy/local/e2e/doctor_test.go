@@ -132,7 +132,7 @@ func TestDoctorHasNothingToSayOfABusyStack(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *stack.Stack) {
 		tn := newTenant(t, s, 2000)
-		l := startLoad(t, tn, []string{s.Info().Gateway}, 2000)
+		l := startLoad(t, tn, []string{s.Info().Gateway})
 		l.eventually(func() error { // a stack that is not busy yet shows nothing
 			if l.seen.answered() < loadWorkers {
 				return errors.New("the callers have hardly begun")

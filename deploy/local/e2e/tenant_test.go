@@ -123,18 +123,24 @@ func (tn *tenant) users(n int) []gatewayclient.User {
 	tn.Helper()
 	var out []gatewayclient.User
 	for len(out) < n {
-		batch := make([]gatewayclient.User, min(n-len(out), 1000))
-		for i := range batch {
-			tn.people++
-			batch[i] = gatewayclient.User{
-				Email:     fmt.Sprintf("person%d@%s", tn.people, tn.domain),
-				GivenName: fmt.Sprintf("Given%d", tn.people), FamilyName: fmt.Sprintf("Family%d", tn.people),
-			}
-		}
+		batch := tn.newcomers(min(n-len(out), 1000))
 		made, err := tn.admin.CreateUsers(tn.Context(), tn.account, batch)
 		require.NoError(tn, err)
 		require.Len(tn, made, len(batch))
 		out = append(out, made...)
+	}
+	return out
+}
+
+// newcomers are n people who are not in the directory yet.
+func (tn *tenant) newcomers(n int) []gatewayclient.User {
+	out := make([]gatewayclient.User, n)
+	for i := range out {
+		tn.people++
+		out[i] = gatewayclient.User{
+			Email:     fmt.Sprintf("person%d@%s", tn.people, tn.domain),
+			GivenName: fmt.Sprintf("Given%d", tn.people), FamilyName: fmt.Sprintf("Family%d", tn.people),
+		}
 	}
 	return out
 }
