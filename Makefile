@@ -137,7 +137,7 @@ bench-import: local-build database ## import files of 10,000 and 100,000 rows on
 	@exec $(LOCAL) bench-import --rows $(or $(ROWS),100000) --engine "$(ENGINE)" --json .build/bench-import.json
 
 .PHONY: footprint
-footprint: local-build database ## measure start-up, memory, processor time and draining of the programs that are deployed
+footprint: local-build database ## measure start-up, memory, processor time per person and call, and draining of the programs that are deployed
 	@mkdir -p .build/bin
 	go build -trimpath -o .build/bin/ $(foreach s,$(SERVICES),./services/$(s)/cmd/$(s)) ./gateway/cmd/gateway
 	@exec $(LOCAL) footprint --programs .build/bin --json .build/footprint.json

@@ -26,24 +26,28 @@ type Footprint struct {
 	// IdleMiB is its resident memory before it has done anything, LoadedMiB the most it took during the load.
 	IdleMiB   float64 `json:"idleMiB"`
 	LoadedMiB float64 `json:"loadedMiB"`
-	// CPUSeconds is the processor time that it took for the load.
-	CPUSeconds float64 `json:"cpuSeconds"`
+	// IdleCores is how much of a core it takes to do nothing.
+	IdleCores float64 `json:"idleCores"`
+	// CPUMillis is the processor time, in milliseconds, that it took for one unit of each load, by the load's name.
+	CPUMillis map[string]float64 `json:"cpuMillis"`
 	// DrainMillis is the time from SIGTERM, sent under load, to its end, without drain_wait, which the local stack leaves out.
 	DrainMillis float64 `json:"drainMillis"`
 }
 
 // FootprintReport is that of all processes.
 type FootprintReport struct {
-	Database  string      `json:"database"`
-	CPUs      int         `json:"cpus"`
-	Time      time.Time   `json:"time"`
-	People    int         `json:"people"`
-	Processes []Footprint `json:"processes"`
+	Database string    `json:"database"`
+	CPUs     int       `json:"cpus"`
+	Time     time.Time `json:"time"`
+	// Busy says how many processes wanted a core before the measurement began (/proc/loadavg); other work makes all of it worse.
+	Busy      string          `json:"busy"`
+	Loads     []FootprintLoad `json:"loads"`
+	Processes []Footprint     `json:"processes"`
 }
 
 // FootprintConfig says how much load there is.
 type FootprintConfig struct {
-	// People are assigned in batches of 100 by four callers, as many again while processes end.
+	// People are assigned in batches of 100, half as many one by one, and as many again while each of the processes ends.
 	People int
 	// Settle is how long the processes idle before their memory is read.
 	Settle time.Duration
@@ -118,28 +122,77 @@ func ready(ctx context.Context, opsAddr string) bool {
 // RunFootprint measures the processes of a stack that w has started and that has done nothing yet.
 func RunFootprint(ctx context.Context, s *stack.Stack, w *Stopwatch, cfg FootprintConfig) (*FootprintReport, error) {
 	w.polls.Wait()
-	report := &FootprintReport{Database: s.Info().Database, CPUs: runtime.NumCPU(), Time: time.Now().UTC(), People: cfg.People}
-	say(cfg.Out, "idling for %s", cfg.Settle)
-	select {
-	case <-time.After(cfg.Settle):
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	busy, _ := os.ReadFile("/proc/loadavg") // not everywhere
+	report := &FootprintReport{
+		Database: s.Info().Database, CPUs: runtime.NumCPU(), Time: time.Now().UTC(), Busy: strings.TrimSpace(string(busy)),
 	}
 	for _, service := range append(stack.ServiceNames(), stack.Gateway) {
 		report.Processes = append(report.Processes, Footprint{
-			Service: service, ReadyMillis: float64(w.ready[service].Microseconds()) / 1000, IdleMiB: memory(s.Process(service, 0), "VmRSS:"),
+			Service: service, ReadyMillis: float64(w.ready[service].Microseconds()) / 1000, CPUMillis: map[string]float64{},
 		})
 	}
-	before := processorTimes(s, report.Processes)
-	say(cfg.Out, "assigning %d people", cfg.People)
-	if err := assignAll(ctx, s, cfg.People); err != nil {
+	if err := report.idle(ctx, s, cfg); err != nil {
 		return nil, err
 	}
-	for i, after := range processorTimes(s, report.Processes) {
+	// Once without counting: connections and caches come first.
+	say(cfg.Out, "warming up")
+	if err := report.measure(ctx, s, batchSize, func(footprintLoad, []float64) {}); err != nil {
+		return nil, err
+	}
+	err := report.measure(ctx, s, cfg.People, func(l footprintLoad, seconds []float64) {
+		say(cfg.Out, "%s: %d in %.1f s", l.Name, l.Count, l.Seconds)
+		report.Loads = append(report.Loads, l.FootprintLoad)
+		for i := range report.Processes {
+			report.Processes[i].CPUMillis[l.Name] = seconds[i] * 1000 / float64(l.Count)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range report.Processes {
 		p := &report.Processes[i]
-		p.CPUSeconds, p.LoadedMiB = after-before[i], memory(s.Process(p.Service, 0), "VmHWM:")
+		p.LoadedMiB = memory(s.Process(p.Service, 0), "VmHWM:")
 	}
 	return report, drainAll(ctx, s, report.Processes, cfg)
+}
+
+// idle measures processes that have nothing to do.
+func (r *FootprintReport) idle(ctx context.Context, s *stack.Stack, cfg FootprintConfig) error {
+	say(cfg.Out, "idling for %s", cfg.Settle)
+	before := processorTimes(s, r.Processes)
+	select {
+	case <-time.After(cfg.Settle):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for i, after := range processorTimes(s, r.Processes) {
+		p := &r.Processes[i]
+		p.IdleCores = (after - before[i]) / cfg.Settle.Seconds()
+		p.IdleMiB = memory(s.Process(p.Service, 0), "VmRSS:")
+	}
+	return nil
+}
+
+// measure goes through the loads, and tells of each how many seconds of a processor each of the processes took.
+func (r *FootprintReport) measure(ctx context.Context, s *stack.Stack, people int, tell func(l footprintLoad, seconds []float64)) error {
+	loads, done, err := footprintLoads(ctx, s, people)
+	if err != nil {
+		return err
+	}
+	defer done()
+	for _, l := range loads {
+		begun, before := time.Now(), processorTimes(s, r.Processes)
+		if err := l.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", l.Name, err)
+		}
+		l.Seconds = time.Since(begun).Seconds()
+		seconds := processorTimes(s, r.Processes)
+		for i := range seconds {
+			seconds[i] -= before[i]
+		}
+		tell(l, seconds)
+	}
+	return nil
 }
 
 func processorTimes(s *stack.Stack, processes []Footprint) []float64 {
@@ -148,23 +201,6 @@ func processorTimes(s *stack.Stack, processes []Footprint) []float64 {
 		out[i] = processorTime(s.Process(processes[i].Service, 0))
 	}
 	return out
-}
-
-// assignAll assigns people of a new account and waits for their mails.
-func assignAll(ctx context.Context, s *stack.Stack, people int) error {
-	sh := shape{name: "footprint", people: people, batch: batchSize, clients: 4}
-	b, err := prepare(ctx, s, sh)
-	if err != nil {
-		return err
-	}
-	defer b.client.Close()
-	if err := (collection{}).measure(sh.name, sh, func(from, to int) error {
-		_, err := b.admin.Assign(ctx, b.account, gatewayclient.AssignRequest{Assignees: b.people[from:to]})
-		return err
-	}); err != nil {
-		return err
-	}
-	return b.awaitMails(ctx, people, 50*time.Millisecond)
 }
 
 // drainAll ends and starts one process after the other under load.
@@ -278,11 +314,38 @@ func procFile(process stack.Process, name string) (string, error) {
 
 // Table prints the report for people.
 func (r *FootprintReport) Table(out io.Writer) {
-	say(out, "\n%s, %d CPUs; load: %d people assigned in batches of 100 by four callers\n", r.Database, r.CPUs, r.People)
+	say(out, "\n%s, %d CPUs, load before: %s\n", r.Database, r.CPUs, r.Busy)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "process\tready ms\tidle MiB\tmost under load MiB\tCPU s of the load\tdrain ms\t")
+	_, _ = fmt.Fprintln(t, "process\tready ms\tidle MiB\tidle cores\tmost under load MiB\tdrain ms\t")
 	for _, p := range r.Processes {
-		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t\n", p.Service, p.ReadyMillis, p.IdleMiB, p.LoadedMiB, p.CPUSeconds, p.DrainMillis)
+		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.3f\t%.0f\t%.0f\t\n", p.Service, p.ReadyMillis, p.IdleMiB, p.IdleCores, p.LoadedMiB, p.DrainMillis)
 	}
 	_ = t.Flush()
+	say(out, "\nprocessor time in ms for each person or call, and in brackets how many a second one core carries")
+	_, _ = fmt.Fprint(t, "process\t")
+	for _, l := range r.Loads {
+		_, _ = fmt.Fprintf(t, "%s\t", l.Name)
+	}
+	_, _ = fmt.Fprintln(t)
+	for _, p := range r.Processes {
+		_, _ = fmt.Fprintf(t, "%s\t", p.Service)
+		for _, l := range r.Loads {
+			_, _ = fmt.Fprint(t, perCore(p.CPUMillis[l.Name])+"\t")
+		}
+		_, _ = fmt.Fprintln(t)
+	}
+	_, _ = fmt.Fprint(t, "(measured, all on this machine)\t")
+	for _, l := range r.Loads {
+		_, _ = fmt.Fprintf(t, "%.0f/s\t", float64(l.Count)/l.Seconds)
+	}
+	_, _ = fmt.Fprintln(t)
+	_ = t.Flush()
+}
+
+// perCore is a processor time, and how often it fits into a second.
+func perCore(millis float64) string {
+	if millis < 0.01 { // less than the system tells apart
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.0f/s)", millis, 1000/millis)
 }

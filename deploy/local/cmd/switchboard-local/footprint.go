@@ -37,7 +37,7 @@ func footprintCommand() *cobra.Command {
 	}
 	f.register(cmd, "error")
 	cmd.Flags().StringVar(&programs, "programs", ".build/bin", "folder of the programs")
-	cmd.Flags().IntVar(&cfg.People, "people", 2000, "people to assign; a multiple of 100")
+	cmd.Flags().IntVar(&cfg.People, "people", 2000, "people to assign; a multiple of 200")
 	cmd.Flags().DurationVar(&cfg.Settle, "settle", 10*time.Second, "how long to idle before memory is read")
 	cmd.Flags().StringVar(&file, "json", "", "file to write the result to, as JSON")
 	return cmd
