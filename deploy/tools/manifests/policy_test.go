@@ -16,6 +16,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/switchboard-phone/switchboard/deploy/tools/manifests"
 )
@@ -120,6 +121,7 @@ func TestEveryServerIsProbedSpreadAndProtected(t *testing.T) {
 	t.Parallel()
 	eachOverlay(t, func(t *testing.T, objects []manifests.Object) {
 		budgets := of[policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget")
+		policies := of[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy")
 		var seen []string
 		for _, w := range workloads(t, objects) {
 			spec := w.template.Spec
@@ -134,11 +136,7 @@ func TestEveryServerIsProbedSpreadAndProtected(t *testing.T) {
 			}
 			seen = append(seen, w.Name())
 			c := spec.Containers[0]
-			for path, probe := range map[string]*corev1.Probe{"/livez": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
-				require.Equal(t, path, probe.HTTPGet.Path, w)
-				require.Equal(t, "ops", probe.HTTPGet.Port.StrVal, w)
-			}
-			require.Equal(t, "/livez", c.StartupProbe.HTTPGet.Path, w)
+			requireProbes(t, w.Name(), c)
 			require.Equal(t, w.Name(), spec.ServiceAccountName, w)
 			require.Contains(t, of[corev1.ServiceAccount](t, objects, "ServiceAccount"), w.Name())
 
@@ -155,12 +153,36 @@ func TestEveryServerIsProbedSpreadAndProtected(t *testing.T) {
 			d := into[appsv1.Deployment](t, w.Object)
 			require.True(t, selects(t, d.Spec.Selector, w.template.Labels), w)
 			require.Zero(t, d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntVal, w)
+			policy, ok := policies[w.Name()]
+			require.True(t, ok && selects(t, &policy.Spec.PodSelector, w.template.Labels), "%s has no policy of its own", w)
+			require.ElementsMatch(t, []networkingv1.PolicyType{"Ingress", "Egress"}, policy.Spec.PolicyTypes, w)
 			require.Contains(t, budgets, w.Name())
 			require.True(t, selects(t, budgets[w.Name()].Spec.Selector, w.template.Labels), w)
 		}
 		slices.Sort(seen)
 		require.Equal(t, services, seen)
 	})
+}
+
+// requireProbes wants to know the process alive and its dependencies there, on the plain port: the gateway by HTTP, the others by gRPC.
+func requireProbes(t *testing.T, name string, c corev1.Container) {
+	t.Helper()
+	i := slices.IndexFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == "ops" })
+	require.GreaterOrEqual(t, i, 0, name)
+	for _, probe := range []struct {
+		*corev1.Probe
+
+		path, service string
+	}{{c.StartupProbe, "/livez", "liveness"}, {c.LivenessProbe, "/livez", "liveness"}, {c.ReadinessProbe, "/readyz", "readiness"}} {
+		require.NotNil(t, probe.Probe, "%s: %s", name, probe.service)
+		if name == "gateway" {
+			require.Nil(t, probe.GRPC)
+			require.Equal(t, corev1.HTTPGetAction{Path: probe.path, Port: intstr.FromString("ops")}, *probe.HTTPGet)
+			continue
+		}
+		require.Nil(t, probe.HTTPGet, name)
+		require.Equal(t, corev1.GRPCAction{Port: c.Ports[i].ContainerPort, Service: &probe.service}, *probe.GRPC, name)
+	}
 }
 
 // TestServicesLeadToServersAlone finds a Service that would send callers to the pod of a Job, or nowhere.

@@ -91,7 +91,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.ops = &http.Server{Handler: OpsHandler(s.deps.Registry, s.Ready, s.deps.DebugConfig), ReadHeaderTimeout: 5 * time.Second}
+	s.ops = &http.Server{
+		Handler:   withProbes(OpsHandler(s.deps.Registry, s.Ready, s.deps.DebugConfig), s.Ready),
+		Protocols: opsProtocols(), ReadHeaderTimeout: 5 * time.Second,
+	}
 	return s, nil
 }
 
