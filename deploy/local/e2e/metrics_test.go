@@ -23,10 +23,15 @@ import (
 // metricName finds what rules and dashboards ask for. Names of recording rules have a colon.
 var metricName = regexp.MustCompile(`\b(?:switchboard|grpc_server|grpc_client|process)_[a-z0-9_]+\b`)
 
-// watched lists the metrics that alerts and dashboards are made of.
-func watched(t *testing.T) []string {
+// selector finds metrics of which only those with certain labels are asked for, and label those labels.
+var (
+	selector = regexp.MustCompile(`\b((?:switchboard|grpc_server|grpc_client|process)_[a-z0-9_]+)\{([^}]*)\}`)
+	label    = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)`)
+)
+
+// watched lists the metrics that alerts and dashboards are made of, and with each label that they are chosen by.
+func watched(t *testing.T) (names, chosen []string) {
 	t.Helper()
-	var names []string
 	for _, pattern := range []string{"rules/*.yaml", "dashboards/*.json"} {
 		files, err := filepath.Glob("../../observability/" + pattern)
 		require.NoError(t, err)
@@ -35,19 +40,28 @@ func watched(t *testing.T) []string {
 			raw, err := os.ReadFile(file)
 			require.NoError(t, err)
 			names = append(names, metricName.FindAllString(string(raw), -1)...)
+			for _, m := range selector.FindAllStringSubmatch(string(raw), -1) {
+				for _, l := range label.FindAllStringSubmatch(m[2], -1) {
+					if l[1] != "job" && l[1] != "instance" { // which a scrape adds
+						chosen = append(chosen, m[1]+" "+l[1])
+					}
+				}
+			}
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	slices.Sort(chosen)
+	return slices.Compact(names), slices.Compact(chosen)
 }
 
-// scrape reads the metrics of all processes, as text.
-func scrape(t *testing.T, s *stack.Stack) string {
+// scrape reads the metrics of all processes, in the format that accept names, or as plain text.
+func scrape(t *testing.T, s *stack.Stack, accept string) string {
 	t.Helper()
 	var all strings.Builder
 	for name, ops := range s.Info().Ops {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, ops+"/metrics", nil)
 		require.NoError(t, err)
+		req.Header.Set("Accept", accept)
 		resp, err := http.DefaultClient.Do(req)
 		require.NoError(t, err, name)
 		raw, err := io.ReadAll(resp.Body)
@@ -63,8 +77,9 @@ func scrape(t *testing.T, s *stack.Stack) string {
 // fires, and nobody notices.
 func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
 	t.Parallel()
-	names := watched(t)
+	names, chosen := watched(t)
 	require.Greater(t, len(names), 20)
+	require.Greater(t, len(chosen), 10)
 	oftenCounted := func(*testing.T) stack.Options {
 		return configured(func(c *extension.Config) { c.CountEvery = 100 * time.Millisecond })
 	}
@@ -81,11 +96,17 @@ func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
 		}
 		tn.imported(file.String(), nil)
 		testkit.Eventually(t, patience, func() error {
-			text := scrape(t, s)
+			text := scrape(t, s, "text/plain")
 			var missing []string
 			for _, name := range names {
 				if !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
 					missing = append(missing, name)
+				}
+			}
+			for _, pair := range chosen {
+				name, by, _ := strings.Cut(pair, " ")
+				if !regexp.MustCompile(`(?m)^` + name + `\{(?:.*,)?` + by + `="`).MatchString(text) {
+					missing = append(missing, name+" by "+by)
 				}
 			}
 			if len(missing) > 0 {

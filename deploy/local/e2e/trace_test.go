@@ -93,7 +93,7 @@ func (l *logLines) of(t *testing.T, requestID string) (out []map[string]any) {
 }
 
 // TestOneTraceFromGatewayToMail follows one assign through its spans: HTTP, the services, their SQL, and the mail that goes out
-// later; all of them, and the log lines, carry the caller's request id.
+// later; all of them, the log lines, and the mail itself carry the caller's request id, and metrics lead to the trace.
 func TestOneTraceFromGatewayToMail(t *testing.T) {
 	t.Parallel()
 	const requestID = "trace-test-1"
@@ -101,14 +101,15 @@ func TestOneTraceFromGatewayToMail(t *testing.T) {
 	log, err := telemetry.NewLogger(lines, telemetry.Config{LogFormat: "json", LogLevel: "info"})
 	require.NoError(t, err)
 	exporter := tracetest.NewInMemoryExporter()
-	tracing := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), sdktrace.WithSampler(sdktrace.AlwaysSample()))
+	tracing := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter), sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(telemetry.RequestIDs{}))
 	opts := func(*testing.T) stack.Options { return stack.Options{TracerProvider: tracing, Log: log} }
 
 	eachOwn(t, opts, func(t *testing.T, s *stack.Stack) {
 		seen := spans{t, exporter}
 		tn := newTenant(t, s, 5)
 		pkg := tn.pkg("Domestic", 5)
-		person := tn.userNames(1)[0]
+		user := tn.users(1)[0]
+		person := user.Name
 		id := requestID + "-" + t.Name()
 		answer, err := tn.admin.Raw(t.Context(), http.MethodPost, tn.path+"/phoneUsers:batchAssign",
 			gatewayclient.AssignRequest{Assignees: []string{person}, Package: pkg}, http.Header{"X-Request-Id": {id}})
@@ -134,12 +135,24 @@ func TestOneTraceFromGatewayToMail(t *testing.T) {
 		}
 		allocate := seen.find("extension.Allocate", same)
 		require.True(t, seen.below(allocate, above))
-		seen.find("INSERT", func(x tracetest.SpanStub) bool { return same(x) && seen.below(x, allocate) })
+		insert := seen.find("INSERT", func(x tracetest.SpanStub) bool { return same(x) && seen.below(x, allocate) })
+		require.Equal(t, id, attributeOf(insert, string(telemetry.RequestIDKey)), "the statement itself")
 
 		mail := seen.find("smtp.Deliver", same)
 		require.True(t, seen.below(mail, root), "the mail is a consequence of the request")
 		require.Equal(t, id, attributeOf(mail, string(telemetry.RequestIDKey)))
 		require.Equal(t, "250", attributeOf(mail, "smtp.reply_code"))
+		received := tn.mails(user.Email)
+		require.Len(t, received, 1)
+		require.Equal(t, id, received[0].RequestID, "whoever has the mail can name the call")
+		text := scrape(t, s, "application/openmetrics-text; version=1.0.0")
+		for _, series := range []string{
+			`switchboard_http_seconds_bucket{[^\n]*phoneUsers:batchAssign"`, `grpc_server_handling_seconds_bucket{[^\n]*"BatchAssign"`,
+			`grpc_server_handled_total{[^\n]*"AllocateExtensions"`, `switchboard_db_seconds_bucket{[^\n]*"license.BeginSagas"`,
+			`switchboard_notification_delay_seconds_bucket{`,
+		} {
+			require.Regexp(t, series+`[^\n]* # {trace_id="`+root.SpanContext.TraceID().String()+`"}`, text, "a metric leads to the trace")
+		}
 		seen.find("license.HandOver", func(x tracetest.SpanStub) bool {
 			return slices.ContainsFunc(x.Links, func(l sdktrace.Link) bool { return l.SpanContext.TraceID() == root.SpanContext.TraceID() })
 		})

@@ -34,6 +34,8 @@ type Mail struct {
 	Time time.Time `json:"time"`
 	// MessageID is the Message-ID header, with its angle brackets.
 	MessageID string `json:"messageId"`
+	// RequestID is the X-Request-Id header: the call that caused the mail. Empty for none.
+	RequestID string `json:"requestId"`
 	// Deliveries is how often it was delivered: 1, or more where the sender did not know that it had got through.
 	Deliveries int `json:"deliveries"`
 
@@ -50,7 +52,7 @@ func parse(raw []byte) (*Mail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the mail's header: %w", err)
 	}
-	m := &Mail{MessageID: strings.TrimSpace(msg.Header.Get("Message-ID"))}
+	m := &Mail{MessageID: strings.TrimSpace(msg.Header.Get("Message-ID")), RequestID: msg.Header.Get("X-Request-Id")}
 	m.Subject, err = new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the mail's subject: %w", err)

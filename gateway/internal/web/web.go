@@ -114,7 +114,7 @@ func observed(next http.Handler, m *metrics) http.Handler {
 		defer func() {
 			m.inFlight.Dec()
 			took := time.Since(start)
-			m.seconds.WithLabelValues(knownMethod(r.Method), route, strconv.Itoa(rec.code())).Observe(took.Seconds())
+			telemetry.Observe(ctx, m.seconds.WithLabelValues(knownMethod(r.Method), route, strconv.Itoa(rec.code())), took.Seconds())
 			telemetry.Logger(ctx).InfoContext(ctx, "http request", "method", r.Method, "route", route,
 				"code", rec.code(), "bytes", rec.bytes, "seconds", took.Seconds())
 		}()

@@ -78,7 +78,7 @@ func (d *DB) observe(ctx context.Context, op string) (context.Context, func(erro
 		}
 		span.End()
 		if d.metrics != nil {
-			d.metrics.seconds.WithLabelValues(op, outcome).Observe(time.Since(start).Seconds())
+			telemetry.Observe(ctx, d.metrics.seconds.WithLabelValues(op, outcome), time.Since(start).Seconds())
 		}
 	}
 }

@@ -40,11 +40,12 @@ type link struct {
 // chain builds the interceptors of s.
 func (s *Server) chain(metrics *grpcprom.ServerMetrics, validator protovalidate.Validator) []link {
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error { return s.panicked(ctx, p) })
+	traced := grpcprom.WithExemplarFromContext(telemetry.Exemplar)
 	guard := guard{verifier: s.deps.Verifier, directory: s.deps.Directory, policy: &s.policy}
 	return []link{
 		{"recovery", recovery.UnaryServerInterceptor(recovered), recovery.StreamServerInterceptor(recovered)},
 		{"request-id", requestIDUnary(s.log), requestIDStream(s.log)},
-		{"metrics", metrics.UnaryServerInterceptor(), metrics.StreamServerInterceptor()},
+		{"metrics", metrics.UnaryServerInterceptor(traced), metrics.StreamServerInterceptor(traced)},
 		{"logging", s.logUnary, s.logStream},
 		{"deadline", deadlineUnary(s.cfg), s.deadlineStream},
 		{"errors", s.errorsUnary, s.errorsStream},

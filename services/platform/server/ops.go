@@ -26,10 +26,11 @@ const checkTimeout = 2 * time.Second
 func isHealth(method string) bool { return strings.HasPrefix(method, "/grpc.health.v1.Health/") }
 
 // OpsHandler serves what operators and the cluster ask for: /metrics, /livez, /readyz (by ready), /debug/config (debugConfig,
-// redacted) and /debug/pprof/. A Server serves it on its ops port; processes that speak no gRPC serve it themselves.
+// redacted) and /debug/pprof/. A Server serves it on its ops port; processes that speak no gRPC serve it themselves. Metrics are in
+// OpenMetrics for those who ask for it, since only that has exemplars (see telemetry.Exemplar).
 func OpsHandler(registry *prometheus.Registry, ready func(context.Context) error, debugConfig any) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := ready(r.Context()); err != nil {

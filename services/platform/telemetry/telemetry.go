@@ -164,6 +164,7 @@ func NewTracerProvider(ctx context.Context, cfg Config, service string) (trace.T
 	}
 	host, _ := os.Hostname()
 	tp := sdktrace.NewTracerProvider(
+		sdktrace.WithSpanProcessor(RequestIDs{}),
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(2*time.Second)),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.TraceRatio))),
 		sdktrace.WithResource(resource.NewSchemaless(

@@ -3,8 +3,10 @@ package telemetry
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -14,6 +16,43 @@ var Propagator propagation.TextMapPropagator = propagation.TraceContext{}
 
 // RequestIDKey is the span attribute that holds the request id, as log lines do under "request_id".
 const RequestIDKey = attribute.Key("switchboard.request_id")
+
+// RequestIDs marks every span, as it starts, with the request id of the context that it starts in: those of libraries, too, such as SQL
+// statements. MarkSpan is for spans that were there before the request id was known.
+type RequestIDs struct{}
+
+// OnStart implements sdktrace.SpanProcessor.
+func (RequestIDs) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
+	if id := RequestID(parent); id != "" {
+		span.SetAttributes(RequestIDKey.String(id))
+	}
+}
+
+// OnEnd implements sdktrace.SpanProcessor.
+func (RequestIDs) OnEnd(sdktrace.ReadOnlySpan) {}
+
+// Shutdown implements sdktrace.SpanProcessor.
+func (RequestIDs) Shutdown(context.Context) error { return nil }
+
+// ForceFlush implements sdktrace.SpanProcessor.
+func (RequestIDs) ForceFlush(context.Context) error { return nil }
+
+// Exemplar leads from a metric to a trace: the labels that go with a value which is observed in ctx. It is nil without a trace that is kept.
+func Exemplar(ctx context.Context) prometheus.Labels {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsSampled() {
+		return prometheus.Labels{"trace_id": sc.TraceID().String()}
+	}
+	return nil
+}
+
+// Observe observes v with the Exemplar of ctx.
+func Observe(ctx context.Context, o prometheus.Observer, v float64) {
+	if with, ok := o.(prometheus.ExemplarObserver); ok {
+		with.ObserveWithExemplar(v, Exemplar(ctx))
+		return
+	}
+	o.Observe(v)
+}
 
 const traceParentKey = "traceparent"
 

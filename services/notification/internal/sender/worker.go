@@ -59,12 +59,12 @@ func (s *Sender) handle(ctx, deliver context.Context, conn *smtp.Conn, j job) re
 	deliver, endSpan := s.span(deliver, j)
 	start := time.Now()
 	err := s.deliver(deliver, conn, j)
-	s.metrics.smtpSeconds.Observe(time.Since(start).Seconds())
+	telemetry.Observe(deliver, s.metrics.smtpSeconds, time.Since(start).Seconds())
 	o := s.judge(deliver, j, err)
 	endSpan(o, err)
 	s.metrics.deliveries.WithLabelValues(string(j.Kind), outcomeLabel(o, err)).Inc()
 	if o.State == message.Sent {
-		s.metrics.delay.Observe(max(0, time.Since(j.CreateTime).Seconds()))
+		telemetry.Observe(deliver, s.metrics.delay, max(0, time.Since(j.CreateTime).Seconds()))
 	}
 	return result{Outcome: o}
 }
@@ -99,7 +99,7 @@ func (s *Sender) deliver(ctx context.Context, conn *smtp.Conn, j job) (err error
 	}
 	return faults.After(ctx, s.faults, DeliverPoint, conn.Deliver(ctx, smtp.Mail{
 		ID: j.ID.String(), Date: j.CreateTime, Recipient: j.Recipient, Name: j.DisplayName,
-		Subject: j.Subject, Text: j.MailText, HTML: j.MailHTML,
+		Subject: j.Subject, Text: j.MailText, HTML: j.MailHTML, RequestID: j.RequestID,
 	}))
 }
 

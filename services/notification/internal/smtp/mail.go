@@ -24,6 +24,8 @@ type Mail struct {
 	Subject   string
 	Text      string
 	HTML      string
+	// RequestID is that of the call which caused the mail, for those who look into why it was sent; empty for none.
+	RequestID string
 }
 
 // compose makes the mail as it travels, and the address to deliver it to. It fails when the recipient is no address.
@@ -48,6 +50,9 @@ func (s *settings) compose(m Mail) (string, []byte, error) {
 	msg.SetDateWithValue(m.Date.UTC())
 	// Keeps out-of-office replies away (RFC 3834, section 5).
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	if m.RequestID != "" {
+		msg.SetGenHeader("X-Request-Id", message.SingleLine(m.RequestID, 0))
+	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	var b bytes.Buffer

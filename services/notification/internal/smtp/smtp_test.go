@@ -64,7 +64,9 @@ func TestDeliver(t *testing.T) {
 	cfg := config(server.Addr)
 	cfg.ReplyTo = "help@example.com"
 	conn := newConn(t, cfg)
-	require.NoError(t, conn.Deliver(t.Context(), newMail()))
+	caused := newMail()
+	caused.RequestID = "support-case-17"
+	require.NoError(t, conn.Deliver(t.Context(), caused))
 	mails := server.Mails()
 	require.Len(t, mails, 1)
 	m := mails[0]
@@ -77,6 +79,7 @@ func TestDeliver(t *testing.T) {
 	require.Equal(t, "<018f0000-0000-7000-8000-000000000001@example.com>", m.MessageID())
 	require.Equal(t, "Sun, 01 Mar 2026 09:30:00 +0000", m.Header.Get("Date"))
 	require.Equal(t, "auto-generated", m.Header.Get("Auto-Submitted"))
+	require.Equal(t, "support-case-17", m.Header.Get("X-Request-Id"))
 	require.Equal(t, newMail().Text, m.Text)
 	require.Equal(t, newMail().HTML, m.HTML)
 }
@@ -123,11 +126,11 @@ func TestDeliver_hostileText(t *testing.T) {
 		"Eve\r\n.\r\nMAIL FROM:<evil@example.net>",
 	} {
 		m := newMail()
-		m.Name, m.Subject = text, text
+		m.Name, m.Subject, m.RequestID = text, text, text
 		require.NoError(t, conn.Deliver(t.Context(), m), "%q", text)
 		got := server.Mails()[len(server.Mails())-1]
 		require.Equal(t, "ada@example.org", got.To, "%q", text)
-		require.ElementsMatch(t, []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To"},
+		require.ElementsMatch(t, []string{"Auto-Submitted", "Content-Type", "Date", "From", "Message-Id", "Mime-Version", "Subject", "To", "X-Request-Id"},
 			keys(got), "%q", text)
 		to, err := got.Header.AddressList("To")
 		require.NoError(t, err, "%q", text)
