@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/cockroachdb/cockroach-go/v2/crdb"
 	crdbpgx "github.com/cockroachdb/cockroach-go/v2/crdb/crdbpgxv5"
 	"github.com/jackc/pgx/v5"
@@ -140,10 +141,18 @@ func (d *DB) TxReadBack(ctx context.Context, op string, fn func(ctx context.Cont
 func (d *DB) readBack(ctx context.Context, op string, committed func(ctx context.Context, q Querier) (bool, error)) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readBackTimeout)
 	defer cancel()
-	err = d.Do(ctx, op+".ReadBack", func(ctx context.Context, q Querier) error {
-		var err error
-		done, err = committed(ctx, q)
-		return err
-	})
-	return done, err
+	// Answers get lost when a server ends, and then it is away for a moment. That is waited for: without an answer, what was committed
+	// would have nobody who knows of it.
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = firstPause, longestPause
+	return backoff.Retry(ctx, func() (done bool, err error) {
+		err = d.Do(ctx, op+".ReadBack", func(ctx context.Context, q Querier) error {
+			done, err = committed(ctx, q)
+			return err
+		})
+		if err != nil && Classify(err) != Unavailable {
+			err = backoff.Permanent(err)
+		}
+		return done, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
 }

@@ -3,6 +3,7 @@ package crdb_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -255,6 +256,26 @@ func TestTxReadBackReturnsAmbiguousErrorWhenItCannotAsk(t *testing.T) {
 		require.True(t, crdb.IsAmbiguous(err))
 		require.ErrorIs(t, err, broken)
 		require.Equal(t, 1, runs)
+	})
+}
+
+// The server that took the answer with it is away for a moment: the question waits for it.
+func TestTxReadBackWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		p, through := newProxy(t, e.NewURL(t, schema))
+		db, id, runs, asked := e.Open(t, through), uuid.New(), 0, 0
+		p.cutAt(commitText(e), true)
+		err := db.TxReadBack(t.Context(), "test.Write", insertRequest(id, &runs), func(ctx context.Context, q crdb.Querier) (bool, error) {
+			if asked++; asked <= 10 { // more than an operation is repeated for
+				return false, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+			}
+			return requestThere(id)(ctx, q)
+		})
+		require.NoError(t, err)
+		require.Equal(t, 1, runs)
+		require.Equal(t, 11, asked)
+		require.Equal(t, 1, rows(t, db, "requests"))
 	})
 }
 
