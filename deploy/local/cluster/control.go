@@ -105,9 +105,11 @@ type Remote struct{ http *http.Client }
 
 // Connect answers a Remote for the socket at path. Nothing is sent yet.
 func Connect(path string) *Remote {
-	return &Remote{&http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}}
+	}
+	// Commands are rare: no connection is kept, so there is nothing to close.
+	return &Remote{&http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
 // Do is Cluster.Do.

@@ -34,7 +34,9 @@ type fault struct {
 // faults are what the cluster has to bear without a caller noticing more than a pause.
 var clusterFaults = []fault{
 	{"nothing happens", pass},
-	{"every process restarted, one by one", func(ctx context.Context, c *cluster.Cluster, _ time.Duration) error { return c.Roll(ctx, nil) }},
+	{"every process restarted, one by one", func(ctx context.Context, c *cluster.Cluster, _ time.Duration) error {
+		return operator(c).Roll(ctx, func(cluster.Progress) {})
+	}},
 	{"an etcd member killed", func(ctx context.Context, c *cluster.Cluster, hold time.Duration) error {
 		return away(ctx, c, hold, cluster.Etcd+"-0", cluster.Kill, cluster.Start)
 	}},
@@ -74,12 +76,24 @@ func pass(ctx context.Context, _ *cluster.Cluster, hold time.Duration) error {
 	}
 }
 
+// operator commands a cluster as the command line does.
+func operator(c *cluster.Cluster) *cluster.Remote { return cluster.Connect(c.Info().Control) }
+
 // away takes a process away for a while.
 func away(ctx context.Context, c *cluster.Cluster, hold time.Duration, name string, take, give cluster.Action) error {
-	if err := c.Do(ctx, take, name); err != nil {
+	state := map[cluster.Action]string{cluster.Kill: "stopped", cluster.Pause: "paused", cluster.Start: "running", cluster.Resume: "running"}
+	command := func(action cluster.Action) error {
+		all, err := operator(c).Do(ctx, action, name)
+		i := slices.IndexFunc(all, func(s cluster.Status) bool { return s.Name == name })
+		if err == nil && (i < 0 || all[i].State != state[action]) {
+			err = fmt.Errorf("after %s of %s: %v", action, name, all)
+		}
 		return err
 	}
-	return errors.Join(pass(ctx, c, hold), c.Do(ctx, give, name))
+	if err := command(take); err != nil {
+		return err
+	}
+	return errors.Join(pass(ctx, c, hold), command(give))
 }
 
 // shortHold and longHold are how long something stays away, in one round and in the long test.

@@ -32,7 +32,15 @@ func clusterCommand() *cobra.Command {
 		Use:   "cluster",
 		Short: "Run everything as processes of their own until Ctrl-C, and command them",
 		Long: "Runs three members of etcd, the database (CockroachDB with three nodes where there is one, else PostgreSQL), two gateways, three\n" +
-			"extension services and two of each other service, each as a process of its own. The sub-commands speak to a cluster that runs.",
+			"extension services and two of each other service, each as a process of its own. Callers inside spread over all replicas of a service.\n\n" +
+			"The sub-commands speak to a cluster that runs, from another terminal, by its --data folder or --ready-file. Processes are named\n" +
+			"by kind and number: etcd-0, database-2, extension-1, gateway-0 …; mail is the mail server, which can be paused: it then refuses\n" +
+			"every mail for now.",
+		Example: "  switchboard-local cluster status\n" +
+			"  switchboard-local cluster kill license-0 && switchboard-local cluster start license-0\n" +
+			"  switchboard-local cluster pause mail && sleep 60 && switchboard-local cluster resume mail\n" +
+			"  switchboard-local cluster roll              # everything, as a rollout does\n" +
+			"  switchboard-local cluster roll extension    # one service",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := os.Remove(readyFile); readyFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -116,6 +124,7 @@ var actionShorts = map[cluster.Action]string{
 func actionCommand(action cluster.Action, data, readyFile *string) *cobra.Command {
 	return &cobra.Command{
 		Use: string(action) + " PROCESS…", Short: actionShorts[action], Args: cobra.MinimumNArgs(1),
+		Long: actionShorts[action] + ". `status` lists the names of processes.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := remote(*data, *readyFile)
 			if err != nil {
