@@ -212,7 +212,7 @@ func (l *load) resting() {
 // startCluster starts a cluster that ends with the test.
 func startCluster(t *testing.T, engine crdb.Engine) *cluster.Cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // three nodes of CockroachDB migrate slowly on a busy machine
 	defer cancel()
 	c, err := cluster.Up(ctx, cluster.Options{Engine: engine, Log: logger(), Verbose: os.Getenv("SWITCHBOARD_TEST_LOG") != ""})
 	require.NoError(t, err)
