@@ -4,28 +4,35 @@ import type { Tenant } from "./tenant";
 
 export { expect };
 
-/** Every test fails that leaves an error in the console or a rejection that nobody handled. */
-export const test = base.extend<{ quiet: undefined }>({
-  quiet: [
+/** What a test has the gateway refuse. Chromium writes a line into the console for every answer of 4xx, which only these may do. */
+const expectedRefusals = new WeakMap<Page, RegExp[]>();
+
+/** Says that calls whose address matches will be refused in this test, because that is what it is about. */
+export function expectRefusal(page: Page, ...addresses: RegExp[]): void {
+  expectedRefusals.set(page, [...(expectedRefusals.get(page) ?? []), ...addresses]);
+}
+
+/** Every test fails that leaves an error in the console, a rejection that nobody handled, or a refusal that it did not name. */
+export const test = base.extend<{ noise: string[] }>({
+  noise: [
     async ({ page }, use) => {
       const noise: string[] = [];
       page.on("console", (message) => {
-        if (message.type() === "error" && !allowed(message.text())) {
-          noise.push(`console: ${message.text()}`);
+        const { url } = message.location();
+        const refused =
+          message.text().startsWith("Failed to load resource: the server responded with a status of 4") &&
+          expectedRefusals.get(page)?.some((address) => address.test(url));
+        if (message.type() === "error" && !refused) {
+          noise.push(`console: ${message.text()} ${url}`);
         }
       });
       page.on("pageerror", (error) => noise.push(`page: ${error.stack ?? error.message}`));
-      await use(undefined);
+      await use(noise);
       expect(noise, "errors in the browser's console").toEqual([]);
     },
     { auto: true },
   ],
 });
-
-/** Chromium itself writes a line for every answer of 4xx; that the page shows it in words is tested where it is wanted. */
-function allowed(text: string): boolean {
-  return text.startsWith("Failed to load resource: the server responded with a status of 4");
-}
 
 /** Signs in by the local issuer's page, as somebody with that button. */
 export async function signIn(page: Page, button: string, path = "/"): Promise<void> {
