@@ -1,8 +1,9 @@
 import { lazy, Suspense } from "react";
 import { RouterProvider } from "react-aria-components";
 import { Navigate, Outlet, Route, Routes, useHref, useLocation, useNavigate } from "react-router";
+import { PageBoundary } from "./layout/boundary";
 import { Layout } from "./layout/layout";
-import { useAccountId, useSession } from "./session/hooks";
+import { useAccountId, useMayManage, useSession } from "./session/hooks";
 import { SignedIn, SignedOut, SignIn } from "./session/pages";
 import { Waiting } from "./ui/notice";
 
@@ -61,12 +62,15 @@ export function App() {
 
 /** Pages that stand alone. */
 function Bare() {
+  const { pathname } = useLocation();
   return (
-    <Suspense fallback={<Waiting />}>
-      <main className="bare">
-        <Outlet />
-      </main>
-    </Suspense>
+    <main className="bare">
+      <PageBoundary address={pathname}>
+        <Suspense fallback={<Waiting />}>
+          <Outlet />
+        </Suspense>
+      </PageBoundary>
+    </main>
   );
 }
 
@@ -74,6 +78,7 @@ function Bare() {
 function Inside() {
   const session = useSession();
   const account = useAccountId();
+  const mayManage = useMayManage();
   const { pathname, search } = useLocation();
   if (!session) {
     return <Navigate to={`/sign-in?to=${encodeURIComponent(pathname + search)}`} replace />;
@@ -83,9 +88,9 @@ function Inside() {
   }
   return (
     <Layout>
-      <Suspense fallback={<Waiting />}>
-        {session.operator || session.role === "OWNER" || session.role === "ADMIN" ? <Outlet /> : <NotAdministrator />}
-      </Suspense>
+      <PageBoundary address={pathname}>
+        <Suspense fallback={<Waiting />}>{mayManage ? <Outlet /> : <NotAdministrator />}</Suspense>
+      </PageBoundary>
     </Layout>
   );
 }

@@ -1,7 +1,7 @@
 // What the pages read, each under a key that begins with the kind of thing and the account.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
-import { useAccountId } from "../session/hooks";
+import { useAccountId, useMayManage } from "../session/hooks";
 import { api, ask, idOf, type PhoneUser } from "./client";
 import { refreshList, useKeyset } from "./lists";
 
@@ -9,10 +9,11 @@ const everything = 1000;
 
 export function useAccount() {
   const account = useAccountId();
+  const mayManage = useMayManage();
   return useQuery({
     queryKey: ["account", account],
     queryFn: ({ signal }) => ask(api.GET("/v1/accounts/{account}", { params: { path: { account } }, signal })),
-    enabled: account !== "",
+    enabled: account !== "" && mayManage,
   });
 }
 

@@ -1,5 +1,5 @@
 import { NavLink } from "react-router";
-import { useAccountId, useSession } from "../session/hooks";
+import { useAccountId, useMayManage, useSession } from "../session/hooks";
 
 interface Group {
   title: string;
@@ -33,6 +33,7 @@ const groups: Group[] = [
 export function Navigation({ onGo }: { onGo?: () => void }) {
   const session = useSession();
   const account = useAccountId();
+  const mayManage = useMayManage();
   const look = ({ isActive }: { isActive: boolean }) => (isActive ? "nav-link current" : "nav-link");
   return (
     <nav aria-label="Main" className="nav">
@@ -46,7 +47,7 @@ export function Navigation({ onGo }: { onGo?: () => void }) {
           <NavLink to="/" end className={look} onClick={onGo}>
             Overview
           </NavLink>
-          {groups.map((group) => (
+          {(mayManage ? groups : []).map((group) => (
             <div key={group.title} className="nav-group">
               <NavLink to={group.items[0]?.to ?? "/"} className="nav-title" onClick={onGo}>
                 {group.title}

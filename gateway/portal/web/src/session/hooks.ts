@@ -6,6 +6,12 @@ export function useSession(): Session | null {
   return useSyncExternalStore(subscribe, currentSession);
 }
 
+/** Whether the pages are for this person: owners and administrators of the account, and operators. */
+export function useMayManage(): boolean {
+  const session = useSession();
+  return session?.operator === true || session?.role === "OWNER" || session?.role === "ADMIN";
+}
+
 const chosenKey = "switchboard.operator.account";
 
 /** The account that an operator works on; operators belong to none. */
