@@ -24,7 +24,7 @@ export default function Home() {
       {inactive.length > 0 && (
         <Notice look="warn">
           {inactive.map((p) => p.displayName).join(", ")} {inactive.length === 1 ? "is" : "are"} inactive, and the holders
-          cannot call out. <Link to="/phone-system/users">See who, by the Package filter.</Link>
+          cannot call out. <Link to="/phone-system/users?package=inactive">See who they are.</Link>
         </Notice>
       )}
       {ranges.data?.length === 0 && (

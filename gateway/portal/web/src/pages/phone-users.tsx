@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { Tab, TabList, TabPanel, Tabs } from "react-aria-components";
-import { useNavigate } from "react-router";
+import { useLocation, useNavigate, useNavigationType } from "react-router";
 import { useSession } from "../session/hooks";
 import { Button } from "../ui/controls";
 import { Icon } from "../ui/icons";
@@ -14,6 +14,7 @@ export default function PhoneUsers({ tab }: { tab: "users" | "rooms" }) {
   const navigate = useNavigate();
   const session = useSession();
   const [adding, setAdding] = useState(false);
+  const arrival = useArrival();
   return (
     <section className="page fill">
       <header className="page-header">
@@ -34,13 +35,24 @@ export default function PhoneUsers({ tab }: { tab: "users" | "rooms" }) {
           </Tab>
         </TabList>
         <TabPanel id="users" className="tab-panel fill">
-          <PhoneUserList key="users" kind="USER" onAdd={() => setAdding(true)} />
+          <PhoneUserList key={arrival} kind="USER" onAdd={() => setAdding(true)} />
         </TabPanel>
         <TabPanel id="rooms" className="tab-panel fill">
-          <PhoneUserList key="rooms" kind="ROOM" onAdd={() => setAdding(true)} />
+          <PhoneUserList key={arrival} kind="ROOM" onAdd={() => setAdding(true)} />
         </TabPanel>
       </Tabs>
       {adding && <AddDialog kind={tab === "rooms" ? "ROOM" : "USER"} onClose={() => setAdding(false)} />}
     </section>
   );
+}
+
+/** Changes where somebody comes here by a link, which begins anew, and not where the list writes its filters into the address. */
+function useArrival(): string {
+  const { key } = useLocation();
+  const type = useNavigationType();
+  const [arrival, setArrival] = useState(key);
+  if (type !== "REPLACE" && key !== arrival) {
+    setArrival(key);
+  }
+  return arrival;
 }

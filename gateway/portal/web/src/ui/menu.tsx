@@ -3,7 +3,9 @@ import { Button, Menu, MenuItem, MenuTrigger, Popover } from "react-aria-compone
 
 export interface Action {
   id: string;
-  label: string;
+  label: ReactNode;
+  /** What the label says, where it is more than a text. */
+  text?: string;
   danger?: boolean;
   run: () => void;
 }
@@ -39,7 +41,12 @@ function Actions({ actions, label }: { actions: Action[]; label?: string }) {
       onAction={(id) => actions.find((a) => a.id === id)?.run()}
     >
       {actions.map((action) => (
-        <MenuItem key={action.id} id={action.id} className={action.danger ? "list-item danger" : "list-item"}>
+        <MenuItem
+          key={action.id}
+          id={action.id}
+          textValue={action.text ?? (typeof action.label === "string" ? action.label : action.id)}
+          className={action.danger ? "list-item danger" : "list-item"}
+        >
           {action.label}
         </MenuItem>
       ))}
@@ -87,7 +94,14 @@ export function SharedMenu({ menu, onClose }: { menu: OpenMenu; onClose: () => v
     },
   }));
   return (
-    <Popover className="popover" placement="bottom end" isOpen triggerRef={trigger} onOpenChange={(open) => !open && onClose()}>
+    <Popover
+      className="popover"
+      placement="bottom end"
+      aria-label={menu.label}
+      isOpen
+      triggerRef={trigger}
+      onOpenChange={(open) => !open && onClose()}
+    >
       <Actions actions={actions} label={menu.label} />
     </Popover>
   );

@@ -2,8 +2,17 @@ import { useEffect, useRef, type ReactNode } from "react";
 import { inWords, problemsByItem } from "../api/refusal";
 import { Button } from "./controls";
 
+interface ProblemProps {
+  error: unknown;
+  /** What the items of a batch are called, in their order. */
+  names?: string[];
+  retry?: (() => void) | undefined;
+  /** Whom it is about, where the place does not say it. */
+  about?: string | undefined;
+}
+
 /** A refusal in words. It is read out at once, and brought into view. */
-export function Problem({ error, names, retry }: { error: unknown; names?: string[]; retry?: () => void }) {
+export function Problem({ error, names, retry, about }: ProblemProps) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     void box.current?.scrollIntoView({ block: "nearest" });
@@ -14,7 +23,10 @@ export function Problem({ error, names, retry }: { error: unknown; names?: strin
   const items = problemsByItem(error, names);
   return (
     <div className="notice danger" role="alert" ref={box}>
-      <p>{inWords(error)}</p>
+      <p>
+        {about && <b>{about}: </b>}
+        {inWords(error)}
+      </p>
       {items.length > 0 && (
         <ul>
           {items.slice(0, 10).map((item) => (

@@ -10,6 +10,7 @@ import { useSay } from "../../ui/toast";
 import { AssignNumbersDialog, AssignPackageDialog } from "../phone-users/assign-package";
 import { BatchDialog } from "../phone-users/batch";
 import { PackageName } from "../phone-users/labels";
+import { useResendInvite } from "../phone-users/resend";
 import { ExtensionField } from "./extension-field";
 
 export function ProfileTab({ phoneUser: p }: { phoneUser: PhoneUser }) {
@@ -175,22 +176,7 @@ function PhoneNumbers({
 }
 
 function ResendInvite({ phoneUser: p }: { phoneUser: PhoneUser }) {
-  const account = useAccountId();
-  const refresh = useRefresh();
-  const say = useSay();
-  const resend = useMutation({
-    mutationFn: () =>
-      ask(
-        api.POST("/v1/accounts/{account}/phoneUsers/{phoneUser}:resendInvite", {
-          params: { path: { account, phoneUser: idOf(p.name) } },
-          body: {},
-        }),
-      ),
-    onSuccess: async () => {
-      await refresh("log");
-      say(`A new mail is on its way to ${p.email}.`);
-    },
-  });
+  const resend = useResendInvite();
   if (p.setupComplete) {
     return <Notice look="ok">The person has completed the set-up; there is no invite to send again.</Notice>;
   }
@@ -205,7 +191,7 @@ function ResendInvite({ phoneUser: p }: { phoneUser: PhoneUser }) {
           : "The person has not set up the phone yet. The mail with the extension and the link can be sent again."}
       </p>
       <div>
-        <Button onPress={() => resend.mutate()} isPending={resend.isPending}>
+        <Button onPress={() => resend.mutate(p)} isPending={resend.isPending}>
           Resend Invite
         </Button>
       </div>
