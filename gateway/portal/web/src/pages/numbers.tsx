@@ -10,13 +10,16 @@ import { counted, formatTime } from "../ui/format";
 import { FormDialog } from "../ui/form-dialog";
 import { Icon } from "../ui/icons";
 import { Empty, Problem, Waiting } from "../ui/notice";
-import { selectedOf, useSelection } from "../ui/selection";
+import { SelectedCount } from "../ui/limit";
+import { useSelection } from "../ui/selection";
 import { DataTable, type Column } from "../ui/table";
 import { useSay } from "../ui/toast";
 import { useTitle } from "../ui/title";
 
 /** What the service deletes at a time. */
 const mostNumbers = 1000;
+/** How many are named before they are deleted. */
+const listed = 20;
 const keyOf = (row: PhoneNumber) => row.number;
 const labelOf = (row: PhoneNumber) => `Select ${row.number}`;
 const deletable = (row: PhoneNumber) => row.state !== "ASSIGNED";
@@ -48,7 +51,7 @@ export default function Numbers() {
   const [adding, setAdding] = useState(false);
   const [deleting, setDeleting] = useState(false);
   const list = usePhoneNumbers({ filter: state === "all" ? "" : `state = ${state}`, query: useDeferredValue(query.trim()) });
-  const { selection, chosen, clear } = useSelection(mostNumbers, keyOf, labelOf, list.rows, deletable);
+  const { selection, chosen, clear, keepFirst } = useSelection(mostNumbers, keyOf, labelOf, list.rows, deletable);
   const remove = useMutation({
     mutationFn: () =>
       ask(
@@ -93,7 +96,7 @@ export default function Numbers() {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>{selectedOf(chosen.length, mostNumbers)}</span>
+          <SelectedCount count={chosen.length} most={mostNumbers} onKeep={keepFirst} />
           <Button look="danger" onPress={() => setDeleting(true)}>
             Delete
           </Button>
@@ -105,7 +108,13 @@ export default function Numbers() {
       <Problem error={list.error} retry={() => void list.refetch()} />
       {list.isPending && <Waiting />}
       {list.data && list.rows.length === 0 && (
-        <Empty title={query || state !== "all" ? "No number matches" : "No numbers yet"} />
+        <Empty title={query || state !== "all" ? "No number matches" : "No numbers yet"}>
+          <p>
+            {query || state !== "all"
+              ? "Search for something else, or show all."
+              : "Numbers that the account has from its carrier are added here, and then assigned to phone users."}
+          </p>
+        </Empty>
       )}
       {list.rows.length > 0 && (
         <DataTable
@@ -134,7 +143,15 @@ export default function Numbers() {
             </>
           }
         >
-          <p>These numbers leave the account: {chosen.map((n) => n.number).join(", ")}.</p>
+          <p>
+            {chosen.length > listed ? counted(chosen.length, "number leaves", "numbers leave") : "These numbers leave"} the
+            account:{" "}
+            {chosen
+              .slice(0, listed)
+              .map((n) => n.number)
+              .join(", ")}
+            {chosen.length > listed && ` and ${counted(chosen.length - listed, "other", "others")}`}.
+          </p>
           <Problem error={remove.error} names={chosen.map((n) => n.number)} />
         </ModalDialog>
       )}

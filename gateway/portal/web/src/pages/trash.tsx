@@ -2,12 +2,13 @@ import { useDeferredValue, useState } from "react";
 import { Link } from "react-router";
 import { useBatchLimit } from "../api/batch";
 import { idOf } from "../api/client";
-import { usePhoneUsers, type PhoneUserRow } from "../api/queries";
+import { useAccount, usePhoneUsers, type PhoneUserRow } from "../api/queries";
 import { useSession } from "../session/hooks";
 import { Button, Search } from "../ui/controls";
 import { counted, daysLeft, formatTime } from "../ui/format";
 import { Empty, Problem, Waiting } from "../ui/notice";
-import { selectedOf, useSelection } from "../ui/selection";
+import { SelectedCount } from "../ui/limit";
+import { useSelection } from "../ui/selection";
 import { DataTable, type Column } from "../ui/table";
 import { useTitle } from "../ui/title";
 import { BatchDialog, type BatchKind } from "./phone-users/batch";
@@ -22,17 +23,20 @@ export default function Trash() {
   const [task, setTask] = useState<{ kind: BatchKind; rows: PhoneUserRow[] } | null>(null);
   const list = usePhoneUsers({ filter: "state = TRASHED", showDeleted: true, query: useDeferredValue(query.trim()) });
   const most = useBatchLimit();
-  const { selection, chosen, clear } = useSelection(most, keyOf, labelOf, list.rows);
+  const { selection, chosen, clear, keepFirst } = useSelection(most, keyOf, labelOf, list.rows);
+  const off = useAccount().data?.policy?.softDelete === false;
   const mayChange = !useSession()?.operator;
   const columns: Column<PhoneUserRow>[] = [
     {
       id: "name",
       header: "Name",
-      className: "name",
+      className: "name broad",
       cell: (row) => (
         <div className="two-lines">
           <Link to={`/phone-system/users/${idOf(row.name)}`}>{row.displayName}</Link>
-          <span className="muted wide">{row.email}</span>
+          <span className="muted wide" title={row.email}>
+            {row.email}
+          </span>
           <span className="muted narrow-only">
             <span className="number">{row.extensionNumber}</span>, {daysLeft(row.purgeTime)}
           </span>
@@ -78,9 +82,11 @@ export default function Trash() {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>{selectedOf(chosen.length, most)}</span>
-          <Button onPress={() => setTask({ kind: "restore", rows: chosen })}>Restore</Button>
-          <Button look="danger" onPress={() => setTask({ kind: "remove", rows: chosen })}>
+          <SelectedCount count={chosen.length} most={most} onKeep={keepFirst} />
+          <Button isDisabled={chosen.length > most} onPress={() => setTask({ kind: "restore", rows: chosen })}>
+            Restore
+          </Button>
+          <Button look="danger" isDisabled={chosen.length > most} onPress={() => setTask({ kind: "delete", rows: chosen })}>
             Delete for good
           </Button>
           <Button look="quiet" onPress={clear}>
@@ -90,7 +96,16 @@ export default function Trash() {
       )}
       <Problem error={list.error} retry={() => void list.refetch()} />
       {list.isPending && <Waiting />}
-      {list.data && list.rows.length === 0 && <Empty title={query ? "Nobody matches" : "The trash is empty"} />}
+      {list.data && list.rows.length === 0 && (
+        <Empty title={query ? "Nobody matches" : "The trash is empty"}>
+          {!query && off && (
+            <p>
+              It is not in use: phone users are removed at once. Soft Delete Users, in{" "}
+              <Link to="/account/settings">Account Settings</Link>, turns it on.
+            </p>
+          )}
+        </Empty>
+      )}
       {list.rows.length > 0 && (
         <DataTable
           label="Trash"

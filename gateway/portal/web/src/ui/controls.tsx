@@ -24,8 +24,20 @@ interface ButtonProps extends AriaButtonProps {
   look?: "plain" | "primary" | "danger" | "quiet";
 }
 
-export function Button({ look = "plain", className, ...props }: ButtonProps) {
-  return <AriaButton {...props} className={`button ${look} ${typeof className === "string" ? className : ""}`} />;
+/**
+ * While a button is pending it keeps the focus and does nothing. The library's own way of that announces the button by its id, which
+ * points nowhere when what was asked for takes the button off the page.
+ */
+export function Button({ look = "plain", className, isPending, onPress, type, ...props }: ButtonProps) {
+  return (
+    <AriaButton
+      {...props}
+      {...(isPending && { "aria-disabled": true, "data-pending": true })}
+      type={isPending ? "button" : type}
+      onPress={isPending ? undefined : onPress}
+      className={`button ${look} ${typeof className === "string" ? className : ""}`}
+    />
+  );
 }
 
 interface TextFieldProps extends Omit<AriaTextFieldProps, "children"> {
@@ -159,12 +171,21 @@ export function Toggle({ label, hint, ...props }: ToggleProps) {
 }
 
 /** A plain check box; lists have many of them. */
-export function Check(props: { label: string; checked: boolean; onChange: () => void; disabled?: boolean; mixed?: boolean }) {
+export function Check(props: {
+  label: string;
+  checked: boolean;
+  onChange: () => void;
+  disabled?: boolean;
+  mixed?: boolean;
+  /** The id of what says why it is disabled. */
+  describedBy?: string | undefined;
+}) {
   return (
     <label className="check-cell">
       <input
         type="checkbox"
         aria-label={props.label}
+        aria-describedby={props.describedBy}
         checked={props.checked}
         disabled={props.disabled}
         ref={(box) => {

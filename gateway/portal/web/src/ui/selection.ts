@@ -27,7 +27,8 @@ export function useSelection<T>(
         }),
       toggleAll: () =>
         setChosen((old) => {
-          if (all) {
+          // Where no more can be selected, the box at the top can only take the selection back.
+          if (all || old.size >= most) {
             return new Map();
           }
           const next = new Map(old);
@@ -41,13 +42,10 @@ export function useSelection<T>(
       all,
       some: chosen.size > 0,
       label,
+      full: chosen.size >= most,
       canSelect: (row) => (chosen.has(keyOf(row)) || chosen.size < most) && (!canSelect || canSelect(row)),
     };
   }, [most, rows, chosen, keyOf, label, canSelect]);
-  return { selection, chosen: useMemo(() => [...chosen.values()], [chosen]), clear };
-}
-
-/** "3 selected", and when no more can be. */
-export function selectedOf(count: number, most: number): string {
-  return count < most ? `${count} selected` : `${count} selected, at most ${most} at a time`;
+  const keepFirst = useCallback((count: number) => setChosen((old) => new Map([...old].slice(0, count))), []);
+  return { selection, chosen: useMemo(() => [...chosen.values()], [chosen]), clear, keepFirst };
 }

@@ -18,6 +18,9 @@ export interface Selection<T> {
   some: boolean;
   label: (row: T) => string;
   canSelect?: (row: T) => boolean;
+  /** No more can be selected; `fullReason` is the id of the element that says why. */
+  full?: boolean;
+  fullReason?: string;
 }
 
 interface Props<T> {
@@ -118,6 +121,7 @@ const Row = memo(function Row<T>({ row, index, height, columns, selection }: Row
             label={selection.label(row)}
             checked={selection.has(row)}
             disabled={selection.canSelect && !selection.canSelect(row)}
+            describedBy={selection.full && !selection.has(row) ? selection.fullReason : undefined}
             onChange={() => selection.toggle(row)}
           />
         </td>

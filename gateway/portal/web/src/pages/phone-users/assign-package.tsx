@@ -1,10 +1,11 @@
 import { useMutation } from "@tanstack/react-query";
-import { useDeferredValue, useState } from "react";
+import { useDeferredValue, useId, useMemo, useState } from "react";
 import { api, ask, idOf, type PhoneNumber } from "../../api/client";
 import { usePackages, usePhoneNumbers, useRefresh, type PhoneUserRow } from "../../api/queries";
 import { useAccountId } from "../../session/hooks";
 import { Button, Search, Select } from "../../ui/controls";
 import { ModalDialog } from "../../ui/dialog";
+import { LimitNote } from "../../ui/limit";
 import { Empty, Notice, Problem, Waiting } from "../../ui/notice";
 import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
@@ -90,7 +91,10 @@ export function AssignNumbersDialog({ phoneUser, onClose }: Props) {
   const say = useSay();
   const [query, setQuery] = useState("");
   const list = usePhoneNumbers({ filter: "state = AVAILABLE", query: useDeferredValue(query.trim()) });
-  const { selection, chosen } = useSelection(mostNumbers, keyOf, labelOf, list.rows);
+  const limit = useId();
+  const found = useSelection(mostNumbers, keyOf, labelOf, list.rows);
+  const { chosen, keepFirst } = found;
+  const selection = useMemo(() => ({ ...found.selection, fullReason: limit }), [found.selection, limit]);
   const [requestId] = useState(() => crypto.randomUUID());
   const assign = useMutation({
     mutationFn: () =>
@@ -112,6 +116,9 @@ export function AssignNumbersDialog({ phoneUser, onClose }: Props) {
       onClose={onClose}
       footer={
         <>
+          <span className="spring" role="status">
+            {chosen.length > 0 && `${chosen.length} selected`}
+          </span>
           <Button onPress={onClose}>Skip</Button>
           <Button look="primary" isDisabled={chosen.length === 0} isPending={assign.isPending} onPress={() => assign.mutate()}>
             Confirm
@@ -123,6 +130,13 @@ export function AssignNumbersDialog({ phoneUser, onClose }: Props) {
         A direct number reaches <b>{phoneUser.displayName}</b> from outside. Without one, skip.
       </p>
       <Search label="Search numbers" value={query} onChange={setQuery} />
+      <LimitNote
+        id={limit}
+        count={chosen.length}
+        most={mostNumbers}
+        onKeep={keepFirst}
+        more="Further ones can be assigned from the profile."
+      />
       {list.isPending && <Waiting />}
       {list.data && list.rows.length === 0 && (
         <Empty title={query ? "No free number matches" : "No number is free"}>

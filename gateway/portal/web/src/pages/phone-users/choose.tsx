@@ -1,8 +1,10 @@
-import { useDeferredValue, useState } from "react";
+import { useDeferredValue, useId, useMemo, useState } from "react";
+import { Link } from "react-router";
 import { useBatchLimit } from "../../api/batch";
 import { useDirectory, useRooms } from "../../api/queries";
 import { Button, Search } from "../../ui/controls";
 import { ModalDialog } from "../../ui/dialog";
+import { LimitNote } from "../../ui/limit";
 import { Empty, Problem, Waiting } from "../../ui/notice";
 import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
@@ -28,7 +30,16 @@ export function ChooseUsers(props: Props) {
   const [query, setQuery] = useState("");
   const list = useDirectory({ filter: "licensed = false AND status = ACTIVE", query: useDeferredValue(query.trim()) });
   return (
-    <Chooser {...props} title="Choose users" search="Search by name or e-mail" query={query} onQuery={setQuery} list={list} />
+    <Chooser
+      {...props}
+      title="Choose users"
+      search="Search by name or e-mail"
+      none="Everybody has a licence already"
+      where="People are added under User Management → Users."
+      query={query}
+      onQuery={setQuery}
+      list={list}
+    />
   );
 }
 
@@ -38,7 +49,18 @@ export function ChooseRooms(props: Props) {
   const list = useRooms(useDeferredValue(query.trim()));
   const rows = list.rows.filter((room) => !room.phoneUser);
   const free = { ...list, rows, total: rows.length + (list.hasNextPage ? 1 : 0) };
-  return <Chooser {...props} title="Choose rooms" search="Search rooms" query={query} onQuery={setQuery} list={free} />;
+  return (
+    <Chooser
+      {...props}
+      title="Choose rooms"
+      search="Search rooms"
+      none="No room is without a licence"
+      where="Rooms are added through the API, by whoever keeps the account’s directory."
+      query={query}
+      onQuery={setQuery}
+      list={free}
+    />
+  );
 }
 
 interface List {
@@ -49,15 +71,36 @@ interface List {
   error: unknown;
 }
 
-function Chooser(
-  props: Props & { title: string; search: string; query: string; onQuery: (query: string) => void; list: List },
-) {
+interface ChooserProps extends Props {
+  title: string;
+  search: string;
+  /** What an empty list says, and where more come from. */
+  none: string;
+  where: string;
+  query: string;
+  onQuery: (query: string) => void;
+  list: List;
+}
+
+function Chooser(props: ChooserProps) {
   const { list } = props;
   const most = useBatchLimit();
-  const { selection, chosen } = useSelection(most, keyOf, labelOf, list.rows, undefined, props.chosen);
+  const limit = useId();
+  const found = useSelection(most, keyOf, labelOf, list.rows, undefined, props.chosen);
+  const { chosen, keepFirst } = found;
+  const selection = useMemo(() => ({ ...found.selection, fullReason: limit }), [found.selection, limit]);
   const columns: Column<Assignee>[] = [
-    { id: "name", header: "Name", cell: (row) => row.displayName },
-    { id: "email", header: "E-mail", className: "wide", cell: (row) => row.email },
+    {
+      id: "name",
+      header: "Name",
+      cell: (row) => (
+        <div className="two-lines">
+          <span>{row.displayName}</span>
+          <span className="muted narrow-only">{row.email}</span>
+        </div>
+      ),
+    },
+    { id: "email", header: "E-mail", className: "wide", cell: (row) => <span title={row.email}>{row.email}</span> },
   ];
   return (
     <ModalDialog
@@ -70,18 +113,33 @@ function Chooser(
             {chosen.length} of at most {most} selected
           </span>
           <Button onPress={props.onClose}>Cancel</Button>
-          <Button look="primary" isDisabled={chosen.length === 0} onPress={() => props.onConfirm(chosen)}>
+          <Button
+            look="primary"
+            isDisabled={chosen.length === 0 || chosen.length > most}
+            onPress={() => props.onConfirm(chosen)}
+          >
             Confirm
           </Button>
         </>
       }
     >
       <Search label={props.search} value={props.query} onChange={props.onQuery} autoFocus />
+      <LimitNote
+        id={limit}
+        count={chosen.length}
+        most={most}
+        onKeep={keepFirst}
+        more={
+          <>
+            For more at once, use <Link to="/phone-system/import">Import</Link>.
+          </>
+        }
+      />
       <Problem error={list.error} />
       {list.isPending && <Waiting />}
       {!list.isPending && list.rows.length === 0 && (
-        <Empty title={props.query ? "Nobody matches" : "Everybody has a licence already"}>
-          <p>People are added under User Management, rooms with the phone system.</p>
+        <Empty title={props.query ? "Nothing matches" : props.none}>
+          <p>{props.where}</p>
         </Empty>
       )}
       {list.rows.length > 0 && (
@@ -93,7 +151,7 @@ function Chooser(
           need={list.need}
           rowKey={keyOf}
           selection={selection}
-          rowHeight={44}
+          rowHeight={48}
         />
       )}
     </ModalDialog>

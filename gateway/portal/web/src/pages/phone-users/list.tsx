@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { useBatchLimit } from "../../api/batch";
 import { idOf, quoted } from "../../api/client";
@@ -9,11 +9,14 @@ import { counted } from "../../ui/format";
 import { Icon } from "../../ui/icons";
 import { ActionMenu, MenuButton, SharedMenu, type Action, type OpenMenu } from "../../ui/menu";
 import { Empty, Problem, Waiting } from "../../ui/notice";
-import { selectedOf, useSelection } from "../../ui/selection";
+import { SelectedCount } from "../../ui/limit";
+import { useSelection } from "../../ui/selection";
 import { DataTable, type Column } from "../../ui/table";
 import { AssignPackageDialog } from "./assign-package";
 import { BatchDialog, type BatchKind } from "./batch";
+import { all, inactive, useFilters } from "./filters";
 import { packageChoices, StateNote } from "./labels";
+import { useResendInvite } from "./resend";
 
 const keyOf = (row: PhoneUserRow) => row.name;
 const labelOf = (row: PhoneUserRow) => `Select ${row.displayName}`;
@@ -30,9 +33,7 @@ interface Props {
 }
 
 export function PhoneUserList({ kind, onAdd }: Props) {
-  const [query, setQuery] = useState("");
-  const [site, setSite] = useState("all");
-  const [pack, setPack] = useState("all");
+  const { query, site, pack, set } = useFilters();
   const [task, setTask] = useState<Task | null>(null);
   const [assigning, setAssigning] = useState<PhoneUserRow | null>(null);
   const sites = useSites();
@@ -40,18 +41,26 @@ export function PhoneUserList({ kind, onAdd }: Props) {
   const account = useAccount();
   const filter = [
     `kind = ${kind}`,
-    site !== "all" && `site = ${quoted(site)}`,
-    pack === "inactive" && "packageState = INACTIVE",
+    site !== all && `site = ${quoted(site)}`,
+    pack === inactive && "packageState = INACTIVE",
     pack.startsWith("accounts/") && `package = ${quoted(pack)}`,
   ];
   const list = usePhoneUsers({ filter: filter.filter(Boolean).join(" AND "), query: useDeferredValue(query.trim()) });
   const most = useBatchLimit();
-  const { selection, chosen, clear } = useSelection(most, keyOf, labelOf, list.rows, selectable);
+  const { selection, chosen, clear, keepFirst } = useSelection(most, keyOf, labelOf, list.rows, selectable);
   const softDelete = account.data?.policy?.softDelete === true;
   const mayChange = !useSession()?.operator;
   const [menu, setMenu] = useState<OpenMenu | null>(null);
-  const columns = useColumns(kind, softDelete, mayChange, setTask, setAssigning, setMenu);
-  const filtered = query !== "" || site !== "all" || pack !== "all";
+  const { mutate: resendTo, reset: forgetResend, ...resend } = useResendInvite();
+  const openMenu = useCallback(
+    (at: OpenMenu) => {
+      forgetResend();
+      setMenu(at);
+    },
+    [forgetResend],
+  );
+  const columns = useColumns(kind, softDelete, mayChange, setTask, setAssigning, resendTo, openMenu);
+  const filtered = query !== "" || site !== all || pack !== all;
 
   return (
     <>
@@ -59,16 +68,16 @@ export function PhoneUserList({ kind, onAdd }: Props) {
         <Search
           label={kind === "USER" ? "Search by name, e-mail or number" : "Search rooms"}
           value={query}
-          onChange={setQuery}
+          onChange={(v) => set({ query: v })}
         />
         {(sites.data?.length ?? 0) > 1 && (
           <Select
             inline
             label="Site"
             value={site}
-            onChange={setSite}
+            onChange={(v) => set({ site: v })}
             choices={[
-              { id: "all", label: "All sites", text: "All sites" },
+              { id: all, label: "All sites", text: "All sites" },
               ...(sites.data ?? []).map((s) => ({ id: s.name, label: s.displayName, text: s.displayName })),
             ]}
           />
@@ -77,10 +86,10 @@ export function PhoneUserList({ kind, onAdd }: Props) {
           inline
           label="Package"
           value={pack}
-          onChange={setPack}
+          onChange={(v) => set({ pack: v })}
           choices={[
-            { id: "all", label: "All packages", text: "All packages" },
-            { id: "inactive", label: <span className="inactive">All inactive</span>, text: "All inactive" },
+            { id: all, label: "All packages", text: "All packages" },
+            { id: inactive, label: <span className="inactive">All inactive</span>, text: "All inactive" },
             ...packageChoices(packages.data),
           ]}
         />
@@ -91,20 +100,21 @@ export function PhoneUserList({ kind, onAdd }: Props) {
       </div>
       {chosen.length > 0 && (
         <div className="bulk-bar" role="toolbar" aria-label="Selected">
-          <span>{selectedOf(chosen.length, most)}</span>
+          <SelectedCount count={chosen.length} most={most} onKeep={keepFirst} />
           <ActionMenu
             button={
               <>
                 Remove <Icon name="chevron" />
               </>
             }
-            actions={bulkActions(kind, softDelete, chosen, setTask)}
+            actions={chosen.length > most ? [] : bulkActions(kind, softDelete, chosen, setTask)}
           />
           <Button look="quiet" onPress={clear}>
             Clear
           </Button>
         </div>
       )}
+      <Problem error={resend.error} about={resend.variables?.displayName} />
       {list.isError && <Problem error={list.error} retry={() => void list.refetch()} />}
       {list.isPending && <Waiting />}
       {list.data && list.rows.length === 0 && (
@@ -149,13 +159,14 @@ export function PhoneUserList({ kind, onAdd }: Props) {
 }
 
 function bulkActions(kind: "USER" | "ROOM", softDelete: boolean, rows: PhoneUserRow[], start: (task: Task) => void): Action[] {
+  const removal = kind === "USER" ? "remove" : "rooms";
   const trash: Action = { id: "trash", label: "Move to Trash", run: () => start({ kind: "trash", rows }) };
   return [
     {
       id: "remove",
       label: kind === "USER" ? "Remove Users" : "Remove Rooms",
       danger: true,
-      run: () => start({ kind: "remove", rows }),
+      run: () => start({ kind: removal, rows }),
     },
     ...(softDelete && kind === "USER" ? [trash] : []),
     { id: "packages", label: "Remove All Packages", run: () => start({ kind: "packages", rows }) },
@@ -168,6 +179,7 @@ function useColumns(
   mayChange: boolean,
   start: (task: Task) => void,
   assign: (row: PhoneUserRow) => void,
+  resend: (row: PhoneUserRow) => void,
   open: (menu: OpenMenu) => void,
 ): Column<PhoneUserRow>[] {
   const sites = useSites();
@@ -176,13 +188,19 @@ function useColumns(
     const siteNames = namesOf(sites.data);
     const packageNames = namesOf(packages.data);
     const more = (row: PhoneUserRow): Action[] => [
+      ...(kind === "USER" && !row.setupComplete ? [{ id: "resend", label: "Resend Invite", run: () => resend(row) }] : []),
       ...(softDelete && kind === "USER"
         ? [{ id: "trash", label: "Move to Trash", run: () => start({ kind: "trash", rows: [row] }) }]
         : []),
       ...(row.package
         ? [{ id: "packages", label: "Remove All Packages", run: () => start({ kind: "packages", rows: [row] }) }]
         : []),
-      { id: "remove", label: "Remove", danger: true, run: () => start({ kind: "remove", rows: [row] }) },
+      {
+        id: "remove",
+        label: "Remove",
+        danger: true,
+        run: () => start({ kind: kind === "USER" ? "remove" : "rooms", rows: [row] }),
+      },
     ];
     return [
       {
@@ -196,7 +214,11 @@ function useColumns(
               <span className="number">{row.extensionNumber}</span>{" "}
               {row.packageState === "INACTIVE" && <span className="inactive">(inactive)</span>} {row.email}
             </span>
-            {row.email !== row.displayName && <span className="muted wide">{row.email}</span>}
+            {row.email !== row.displayName && (
+              <span className="muted wide" title={row.email}>
+                {row.email}
+              </span>
+            )}
             <StateNote row={row} />
           </div>
         ),
@@ -206,7 +228,7 @@ function useColumns(
       {
         id: "package",
         header: "Package",
-        className: "wide",
+        className: "package wide",
         cell: (row) =>
           row.package && (
             <div className="two-lines">
@@ -251,7 +273,7 @@ function useColumns(
           ),
       },
     ];
-  }, [kind, softDelete, mayChange, sites.data, packages.data, start, assign, open]);
+  }, [kind, softDelete, mayChange, sites.data, packages.data, start, assign, resend, open]);
 }
 
 function Numbers({ numbers }: { numbers: string[] }) {
