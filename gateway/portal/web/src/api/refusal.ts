@@ -42,13 +42,16 @@ export class Refusal extends Error {
   }
 }
 
-type Words = string | ((m: Record<string, string>) => string);
+type Words = string | ((m: Record<string, string>, refusal: Refusal) => string);
 
 /** Every reason in the words of the person in front of the page: what is the matter, and what to do. */
 const words: Record<string, Words> = {
   OFFLINE: "There is no connection right now. Check your network and try again.",
   FIELD_INVALID: "Something in the form cannot be used. Correct what is named and try again.",
-  BATCH_TOO_LARGE: (m) => `That is more than ${m["limit"] ?? "is taken"} at a time. Choose fewer, or use Import.`,
+  BATCH_TOO_LARGE: (m, { violations }) =>
+    violations.some(({ field }) => field === "csv")
+      ? `The file has ${m["count"] ?? "too many"} rows, and at most ${m["limit"] ?? "so many"} are taken. Import it in parts.`
+      : `That is more than ${m["limit"] ?? "is taken"} at a time. Choose fewer, or use Import.`,
   BATCH_EMPTY: "Nothing is chosen. Choose at least one and try again.",
   DUPLICATE_IN_BATCH: "The same one is named twice. Take one of them out and try again.",
   SITE_REQUIRED: "There are several sites. Choose the one to use.",
@@ -64,6 +67,8 @@ const words: Record<string, Words> = {
   CSV_INVALID: (m) =>
     `The file cannot be read${m["line"] ? `, line ${m["line"]}` : ""}${m["column"] ? `, column ${m["column"]}` : ""}.` +
     (m["suggestion"] ? ` Is the column “${m["suggestion"]}” meant?` : " Correct it and choose it again."),
+  BODY_INVALID: "This is too large, or cannot be read. Make it smaller; a long file can be imported in parts.",
+  METHOD_NOT_ALLOWED: "The portal and the system behind it do not match. Reload the page and try again.",
   TOKEN_INVALID:
     "This link is not valid any more. Links in mails work for a limited time; ask your administrator to send you a new one.",
   EXTENSION_IN_USE: (m) => {
@@ -123,8 +128,27 @@ export function inWords(error: unknown): string {
   if (known === undefined) {
     return error.message || "This did not work. Try again in a moment.";
   }
-  return typeof known === "string" ? known : known(error.metadata);
+  return typeof known === "string" ? known : known(error.metadata, error);
 }
+
+/** Of a row of a file, what these reasons are about stands in the message, since there is no form to look at. */
+const toldByMessage = new Set([
+  "NOT_FOUND", "FIELD_INVALID", "DUPLICATE_IN_BATCH", "BATCH_TOO_LARGE", "SITE_REQUIRED", "PACKAGE_REQUIRED", "ALREADY_LICENSED",
+]); // prettier-ignore
+
+/** Why a row of a file was refused. */
+export function rowInWords(refusal: Refusal): string {
+  if (!toldByMessage.has(refusal.reason) || !refusal.message) {
+    return inWords(refusal);
+  }
+  const told = refusal.message.charAt(0).toUpperCase() + refusal.message.slice(1);
+  return `${told}${/[.?!]$/.test(told) ? "" : "."} Correct the row and import it again.`;
+}
+
+/** Reasons that hold for all items alike. */
+const ofAll = new Set(["TRASH_REQUIRED", "SOFT_DELETE_DISABLED"]);
+/** Reasons whose words name the item. */
+const ofOne = new Set(["NUMBER_INVALID", "NUMBER_EXISTS", "NUMBER_NOT_AVAILABLE", "EMAIL_IN_USE"]);
 
 /** What is wrong item by item; a batch's items (`assignees[17]`) are called by the names given, in the order they were sent. */
 export function problemsByItem(error: unknown, names: string[] = []): string[] {
@@ -134,6 +158,9 @@ export function problemsByItem(error: unknown, names: string[] = []): string[] {
   const index = (field: string) => /\[(\d+)\]/.exec(field)?.[1];
   // Beside a form, what is not about an item or a field has been said by the reason.
   const telling = error.violations.filter(({ field }) => error.reason === "FIELD_INVALID" || index(field) !== undefined);
+  if (ofAll.has(error.reason) || (ofOne.has(error.reason) && telling.length === 1)) {
+    return [];
+  }
   return telling.map(({ field, description }) => {
     const at = index(field);
     const name = at === undefined ? fieldLabel(field) : (names[Number(at)] ?? `No. ${Number(at) + 1}`);
@@ -141,9 +168,25 @@ export function problemsByItem(error: unknown, names: string[] = []): string[] {
   });
 }
 
-/** `user.given_name` as "Given name". */
+/** Fields that are called otherwise where they are filled in. */
+const fieldLabels: Record<string, string> = {
+  display_name: "Name",
+  email: "E-mail",
+  family_name: "Last name",
+  forward_to: "Forward calls to",
+  given_name: "First name",
+  language: "Language of prompts and mails",
+  license_seats: "Phone licences",
+  ring_seconds: "Seconds to ring",
+};
+
+/** `user.given_name` as "First name", and others as they are, in words. */
 function fieldLabel(path: string): string {
   const last = path.split(".").pop() ?? path;
+  const called = fieldLabels[last.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
+  if (called) {
+    return called;
+  }
   const spaced = last
     .replace(/_/g, " ")
     .replace(/([a-z])([A-Z])/g, "$1 $2")

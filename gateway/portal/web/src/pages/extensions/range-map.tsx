@@ -1,10 +1,11 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type ExtensionRange } from "../../api/client";
+import { api, ask, type ExtensionLease, type ExtensionRange } from "../../api/client";
 import { useAccountId, useSession } from "../../session/hooks";
 import { Button, Toggle } from "../../ui/controls";
 import { formatCount } from "../../ui/format";
 import { Problem } from "../../ui/notice";
+import { PlainTable } from "../../ui/plain-table";
 import { Block } from "./block";
 import { looks, numbersFrom, runsOf } from "./states";
 
@@ -13,7 +14,7 @@ const blockSize = 1000;
 const blocksShown = 10;
 
 /** A range as a picture: one cell a number, in blocks of a thousand, ten blocks at a time. */
-export function RangeMap({ range }: { range: ExtensionRange }) {
+export function RangeMap({ range, onPick }: { range: ExtensionRange; onPick: (number: string) => void }) {
   const account = useAccountId();
   const [page, setPage] = useState(0);
   const [asTable, setAsTable] = useState(false);
@@ -52,11 +53,19 @@ export function RangeMap({ range }: { range: ExtensionRange }) {
       </div>
       <Problem error={answers.find((a) => a.error)?.error} />
       <Legend leases={leases.length > 0} />
+      <Leases leases={leases} />
       {asTable ? (
         <Runs runs={runsOf(extensions)} />
       ) : (
         blocks.map((block, index) => (
-          <Block key={block.first} first={block.first} count={block.count} extensions={answers[index]?.data} leases={leases} />
+          <Block
+            key={block.first}
+            first={block.first}
+            count={block.count}
+            extensions={answers[index]?.data}
+            leases={leases}
+            onPick={onPick}
+          />
         ))
       )}
       {pages > 1 && (
@@ -89,6 +98,28 @@ function useLeases(range: string) {
   return (leases.data ?? []).filter((lease) => lease.extensionRange === range);
 }
 
+const leasesShown = 8;
+
+/** The leased blocks in words. */
+function Leases({ leases }: { leases: ExtensionLease[] }) {
+  if (leases.length === 0) {
+    return null;
+  }
+  return (
+    <ul className="found" aria-label="Leased blocks">
+      {leases.slice(0, leasesShown).map((lease) => (
+        <li key={lease.from}>
+          <b className="number">
+            {lease.from}–{lease.to}
+          </b>{" "}
+          {formatCount(lease.free)} free, leased to {lease.holder}
+        </li>
+      ))}
+      {leases.length > leasesShown && <li>and {leases.length - leasesShown} more</li>}
+    </ul>
+  );
+}
+
 function Legend({ leases }: { leases: boolean }) {
   return (
     <ul className="legend" aria-label="Legend">
@@ -108,27 +139,15 @@ function Legend({ leases }: { leases: boolean }) {
 
 function Runs({ runs }: { runs: ReturnType<typeof runsOf> }) {
   return (
-    <div className="preview" tabIndex={0} role="region" aria-label="Numbers of the range">
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">Numbers</th>
-            <th scope="col">How many</th>
-            <th scope="col">State</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.from}>
-              <th scope="row" className="number">
-                {run.from === run.to ? run.from : `${run.from}–${run.to}`}
-              </th>
-              <td className="number">{formatCount(run.count)}</td>
-              <td>{looks[run.state]?.label ?? run.state}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <PlainTable
+      label="Numbers of the range"
+      rows={runs}
+      rowKey={(run) => run.from}
+      columns={[
+        { header: "Numbers", number: true, cell: (run) => (run.from === run.to ? run.from : `${run.from}–${run.to}`) },
+        { header: "How many", number: true, cell: (run) => formatCount(run.count) },
+        { header: "State", cell: (run) => looks[run.state]?.label ?? run.state },
+      ]}
+    />
   );
 }

@@ -5,12 +5,13 @@ import { useNavigate } from "react-router";
 import { api, ask, idOf } from "../../api/client";
 import { useImport, type ImportMetadata, type ImportRow } from "../../api/operation";
 import { useRefresh } from "../../api/queries";
-import { inWords, Refusal } from "../../api/refusal";
+import { Refusal, rowInWords } from "../../api/refusal";
 import { useAccountId } from "../../session/hooks";
 import { Button } from "../../ui/controls";
 import { counted, formatCount } from "../../ui/format";
 import { Notice, Problem, Waiting } from "../../ui/notice";
-import { keptFile } from "./files";
+import { PlainTable } from "../../ui/plain-table";
+import { keptFile, rememberImport } from "./files";
 
 interface Props {
   id: string;
@@ -43,13 +44,26 @@ export function Report({ id, onDownload }: Props) {
         }),
       );
     },
-    onSuccess: (operation) => navigate(`/phone-system/import/${idOf(operation.name)}`),
+    onSuccess: (operation) => {
+      rememberImport(account, idOf(operation.name));
+      void navigate(`/phone-system/import/${idOf(operation.name)}`);
+    },
   });
   const cancel = useMutation({
     mutationFn: () => ask(api.POST("/v1/operations/{operation}:cancel", { params: { path: { operation: id } }, body: {} })),
   });
   if (error) {
-    return <Problem error={error} />;
+    return (
+      <div className="stack">
+        <Problem error={error} />
+        <div className="form-actions">
+          <Button onPress={() => location.reload()}>Look again</Button>
+          <Button look="quiet" onPress={() => void navigate("/phone-system/import")}>
+            Another file
+          </Button>
+        </div>
+      </div>
+    );
   }
   if (!progress) {
     return <Waiting />;
@@ -120,7 +134,7 @@ function Progress({ m, done }: { m: ImportMetadata; done: boolean }) {
         <Label>{done ? "Done" : "Progress"}</Label>
         <span className="meter-words">
           {words}
-          {!done && m.rowsPerSecond > 0 && `, ${formatCount(Math.round(m.rowsPerSecond))} a second`}
+          {!done && m.rowsPerSecond > 0 && `, ${formatCount(Math.round(m.rowsPerSecond))} a second${timeLeft(m)}`}
         </span>
       </div>
       <div className="meter-track">
@@ -128,6 +142,12 @@ function Progress({ m, done }: { m: ImportMetadata; done: boolean }) {
       </div>
     </ProgressBar>
   );
+}
+
+/** ", about 3 min left", where it takes longer than a moment. */
+function timeLeft(m: ImportMetadata): string {
+  const seconds = (m.rowCount - m.processedCount) / m.rowsPerSecond;
+  return seconds < 60 ? "" : `, about ${formatCount(Math.ceil(seconds / 60))} min left`;
 }
 
 function Counts({ m }: { m: ImportMetadata }) {
@@ -151,33 +171,23 @@ function Counts({ m }: { m: ImportMetadata }) {
 
 function Errors({ rows, all }: { rows: ImportRow[]; all: number }) {
   return (
-    <section>
+    <section className="stack tight">
       <h2>Refused rows</h2>
       {all > rows.length && (
         <p className="hint">
           The first {rows.length} of {formatCount(all)}; the result file has all.
         </p>
       )}
-      <div className="preview" tabIndex={0} role="region" aria-label="Refused rows">
-        <table className="plain-table">
-          <thead>
-            <tr>
-              <th scope="col">Line</th>
-              <th scope="col">Who</th>
-              <th scope="col">Why, and what to do</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={row.row}>
-                <td className="number">{row.line}</td>
-                <th scope="row">{row.key}</th>
-                <td>{inWords(Refusal.of(row.error, 400))}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <PlainTable
+        label="Refused rows"
+        rows={rows}
+        rowKey={(row) => row.row}
+        columns={[
+          { header: "Who", cell: (row) => row.key },
+          { header: "Line", number: true, cell: (row) => row.line },
+          { header: "Why, and what to do", cell: (row) => rowInWords(Refusal.of(row.error, 400)) },
+        ]}
+      />
     </section>
   );
 }

@@ -1,16 +1,17 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { askBatch } from "../../api/batch";
-import { api, ask, type Release, type Restoration } from "../../api/client";
+import { api, ask, type PhoneUser, type Release, type Restoration } from "../../api/client";
 import { namesOf, usePackages, useRefresh, type PhoneUserRow } from "../../api/queries";
 import { useAccountId } from "../../session/hooks";
 import { Button } from "../../ui/controls";
 import { ModalDialog } from "../../ui/dialog";
 import { counted } from "../../ui/format";
 import { Problem, Waiting } from "../../ui/notice";
+import { PlainTable, type PlainColumn } from "../../ui/plain-table";
 import { useSay } from "../../ui/toast";
 
-export type BatchKind = "remove" | "trash" | "packages" | "restore";
+export type BatchKind = "remove" | "rooms" | "trash" | "delete" | "packages" | "restore";
 
 interface Words {
   title: string;
@@ -33,6 +34,30 @@ const words: Record<BatchKind, Words> = {
       </p>
     ),
   },
+  rooms: {
+    title: "Remove Rooms",
+    button: "Delete",
+    done: "removed",
+    danger: true,
+    notes: (
+      <p>
+        The phone licence is taken away at once, and the room’s records with it; administrators still find them in the account
+        log. The room itself stays in the directory.
+      </p>
+    ),
+  },
+  delete: {
+    title: "Delete for good",
+    button: "Delete",
+    done: "deleted for good",
+    danger: true,
+    notes: (
+      <p>
+        After this nothing can be restored any more, and the extension is free for others. Call recordings, history and
+        voicemails stay in the account log.
+      </p>
+    ),
+  },
   trash: {
     title: "Move to Trash",
     button: "Confirm",
@@ -52,12 +77,14 @@ const words: Record<BatchKind, Words> = {
     danger: true,
     notes: <p>Without a package there are no outbound calls. Direct numbers are taken away too; licence and extension stay.</p>,
   },
-  restore: { title: "Restore", button: "Restore", done: "restored", danger: false, notes: <p>This comes back:</p> },
+  restore: { title: "Restore", button: "Restore", done: "restored", danger: false, notes: null },
 };
 
 interface Outcome {
   releases?: Release[];
   restorations?: Restoration[];
+  /** As they would be after a restore. */
+  phoneUsers?: PhoneUser[];
 }
 
 function call(
@@ -68,6 +95,8 @@ function call(
   const options = { params: { path: { account } }, body };
   switch (kind) {
     case "remove":
+    case "rooms":
+    case "delete":
       return ask(api.POST("/v1/accounts/{account}/phoneUsers:batchRemove", options));
     case "trash":
       return ask(api.POST("/v1/accounts/{account}/phoneUsers:batchTrash", options));
@@ -130,7 +159,9 @@ export function BatchDialog({ kind, rows, onClose }: Props) {
       {text.notes}
       {preview.isPending && <Waiting label="Looking at what this would do" />}
       {preview.data?.releases && <Releases releases={preview.data.releases} kind={kind} />}
-      {preview.data?.restorations && <Restorations restorations={preview.data.restorations} names={names} />}
+      {preview.data?.restorations && (
+        <Restorations restorations={preview.data.restorations} phoneUsers={preview.data.phoneUsers ?? []} />
+      )}
       <Problem error={run.error ?? preview.error} names={names} />
     </ModalDialog>
   );
@@ -138,63 +169,46 @@ export function BatchDialog({ kind, rows, onClose }: Props) {
 
 function Releases({ releases, kind }: { releases: Release[]; kind: BatchKind }) {
   const packages = namesOf(usePackages().data);
-  const records = kind === "remove" || releases.some((r) => r.recordCount > 0);
+  const records: PlainColumn<Release> = { header: "Records", number: true, cell: (r) => r.recordCount };
+  const anyRecords = kind !== "packages" || releases.some((r) => r.recordCount > 0);
   return (
-    <div className="preview" tabIndex={0} role="region" aria-label="What would go">
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Extension freed</th>
-            <th scope="col">Package seat freed</th>
-            <th scope="col">Numbers freed</th>
-            {records && <th scope="col">Records</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {releases.map((r) => (
-            <tr key={r.phoneUser}>
-              <th scope="row">{r.displayName}</th>
-              <td className="number">{r.extensionNumber || "stays"}</td>
-              <td>{r.package ? (packages.get(r.package) ?? "yes") : "none"}</td>
-              <td className="number">{r.phoneNumbers.join(", ") || "none"}</td>
-              {records && <td className="number">{r.recordCount}</td>}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <PlainTable
+      label="What would go"
+      rows={releases}
+      rowKey={(r) => r.phoneUser}
+      columns={[
+        { header: "Name", cell: (r) => r.displayName },
+        { header: "Extension freed", number: true, cell: (r) => r.extensionNumber || "stays" },
+        { header: "Package seat freed", cell: (r) => (r.package ? (packages.get(r.package) ?? "yes") : "none") },
+        { header: "Numbers freed", number: true, cell: (r) => r.phoneNumbers.join(", ") || "none" },
+        ...(anyRecords ? [records] : []),
+      ]}
+    />
   );
 }
 
-function Restorations({ restorations, names }: { restorations: Restoration[]; names: string[] }) {
+function Restorations({ restorations, phoneUsers }: { restorations: Restoration[]; phoneUsers: PhoneUser[] }) {
   const packages = namesOf(usePackages().data);
+  const missing = (r: Restoration) => [
+    ...(r.missingPackage ? [packages.get(r.missingPackage) ?? "the package"] : []),
+    ...r.missingPhoneNumbers,
+  ];
+  const back = (index: number) => phoneUsers[index]?.package ?? "";
   return (
-    <div className="preview" tabIndex={0} role="region" aria-label="What would come back">
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Extension</th>
-            <th scope="col">Gone meanwhile</th>
-          </tr>
-        </thead>
-        <tbody>
-          {restorations.map((r, index) => {
-            const gone = [
-              ...(r.missingPackage ? [packages.get(r.missingPackage) ?? "the package"] : []),
-              ...r.missingPhoneNumbers,
-            ];
-            return (
-              <tr key={r.phoneUser}>
-                <th scope="row">{names[index]}</th>
-                <td className="number">{r.extensionNumber}</td>
-                <td>{gone.length ? <span className="inactive">{gone.join(", ")}</span> : "nothing"}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <PlainTable
+      label="What would come back"
+      rows={restorations}
+      rowKey={(r) => r.phoneUser}
+      columns={[
+        { header: "Name", cell: (_, index) => phoneUsers[index]?.displayName },
+        { header: "Extension", number: true, cell: (r) => r.extensionNumber },
+        { header: "Package", cell: (_, index) => (back(index) ? (packages.get(back(index)) ?? "yes") : "none") },
+        { header: "Numbers", number: true, cell: (_, index) => phoneUsers[index]?.phoneNumbers.join(", ") || "none" },
+        {
+          header: "Gone meanwhile",
+          cell: (r) => (missing(r).length ? <span className="inactive">{missing(r).join(", ")}</span> : "nothing"),
+        },
+      ]}
+    />
   );
 }
