@@ -1,15 +1,15 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { DropZone, FileTrigger } from "react-aria-components";
-import { useNavigate, useParams } from "react-router";
+import { Link, useNavigate, useParams } from "react-router";
 import { api, ask, idOf } from "../api/client";
 import { download } from "../api/operation";
 import { useAccountId, useSession } from "../session/hooks";
 import { Button, Select } from "../ui/controls";
 import { Icon } from "../ui/icons";
-import { Problem } from "../ui/notice";
+import { Notice, Problem } from "../ui/notice";
 import { useTitle } from "../ui/title";
-import { keepFile, type ImportFile } from "./import/files";
+import { keepFile, lastImport, type ImportFile } from "./import/files";
 import { Report } from "./import/report";
 
 const exampleFile = "email,site,package,template,extension,phone_numbers\nada@example.com,,Domestic,,,\n";
@@ -31,7 +31,13 @@ export default function Import() {
         </Button>
       </header>
       <Problem error={problem} />
-      {operation ? <Report key={operation} id={operation} onDownload={save} /> : operator ? null : <ChooseFile />}
+      {operation ? (
+        <Report key={operation} id={operation} onDownload={save} />
+      ) : operator ? (
+        <Notice>Importing gives licences, which is for owners and administrators of the account. You may export.</Notice>
+      ) : (
+        <ChooseFile />
+      )}
     </section>
   );
 }
@@ -54,6 +60,7 @@ function ChooseFile() {
     },
     onSuccess: (operation) => navigate(`/phone-system/import/${idOf(operation.name)}`),
   });
+  const last = lastImport(account);
   const take = (file: File | undefined) => file && check.mutate(file);
   return (
     <div className="stack">
@@ -61,6 +68,14 @@ function ChooseFile() {
         Assign licences to up to 100,000 people and rooms by a CSV file. First you see what would happen to each row; nothing is
         changed until you start the import.
       </p>
+      {last && (
+        <Notice>
+          <p>
+            An import was started here before. It goes on by itself:{" "}
+            <Link to={`/phone-system/import/${last}`}>see how far it is, and its result</Link>.
+          </p>
+        </Notice>
+      )}
       <DropZone
         className="drop-zone"
         onDrop={(event) => {
@@ -73,7 +88,7 @@ function ChooseFile() {
         <Icon name="upload" />
         <p>{check.isPending ? "Reading the file …" : "Drop a CSV file here, or"}</p>
         <FileTrigger acceptedFileTypes={[".csv", "text/csv"]} onSelect={(files) => take(files?.[0])}>
-          <Button look="primary" isPending={check.isPending}>
+          <Button look="primary" isDisabled={check.isPending}>
             Choose a file
           </Button>
         </FileTrigger>

@@ -103,6 +103,7 @@ export async function completeSignIn(address: URL): Promise<string> {
 export async function signOut(): Promise<void> {
   const idToken = currentSession()?.idToken ?? "";
   setSession(null);
+  sessionStorage.clear();
   const { server } = await connect();
   if (!server.end_session_endpoint) {
     return;

@@ -17,3 +17,16 @@ export function keepFile(operation: string, file: ImportFile) {
 export function keptFile(operation: string): ImportFile | undefined {
   return files.get(operation);
 }
+
+const lastKey = "switchboard.last-import";
+
+/** Remembers, in this tab, which import was started last, so that there is a way back to it from elsewhere. */
+export function rememberImport(account: string, id: string) {
+  sessionStorage.setItem(lastKey, JSON.stringify({ account, id }));
+}
+
+/** The id of the import of this account that was started last; undefined if none was. */
+export function lastImport(account: string): string | undefined {
+  const last = JSON.parse(sessionStorage.getItem(lastKey) ?? "{}") as { account?: string; id?: string };
+  return last.account === account ? last.id : undefined;
+}
