@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useCallback, useState } from "react";
 import { api, ask, idOf, type ExtensionRange } from "../api/client";
 import { namesOf, useRanges, useRefresh, useSites } from "../api/queries";
 import { useAccountId } from "../session/hooks";
@@ -21,6 +21,8 @@ export default function Extensions() {
   const ranges = useRanges();
   const sites = namesOf(useSites().data);
   const [open, setOpen] = useState("");
+  const [picked, setPicked] = useState({ number: "", times: 0 });
+  const pick = useCallback((number: string) => setPicked((old) => ({ number, times: old.times + 1 })), []);
   const [adding, setAdding] = useState(false);
   const [deleting, setDeleting] = useState<ExtensionRange | null>(null);
   const shown = ranges.data?.find((r) => r.name === open) ?? ranges.data?.[0];
@@ -66,8 +68,8 @@ export default function Extensions() {
       </ul>
       {shown && (
         <>
-          <RangeMap key={shown.name} range={shown} />
-          <LookUp />
+          <LookUp key={picked.times} picked={picked.number} />
+          <RangeMap key={shown.name} range={shown} onPick={pick} />
           <div className="form-actions">
             <Button onPress={() => setDeleting(shown)}>
               Delete range {shown.from}–{shown.to}

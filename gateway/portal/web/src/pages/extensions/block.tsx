@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type PointerEvent } from "react";
+import { useEffect, useRef, useState, type MouseEvent, type PointerEvent } from "react";
 import type { Extension, ExtensionLease } from "../../api/client";
 import { countStates, looks, type State } from "./states";
 
@@ -10,10 +10,12 @@ interface Props {
   count: number;
   extensions: Extension[] | undefined;
   leases: ExtensionLease[];
+  /** A number was clicked. */
+  onPick: (number: string) => void;
 }
 
 /** A thousand numbers as one drawing, which costs the browser less than a thousand elements. */
-export function Block({ first, count, extensions, leases }: Props) {
+export function Block({ first, count, extensions, leases, onPick }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useWidth(canvas);
   const colours = useColourChange();
@@ -25,11 +27,20 @@ export function Block({ first, count, extensions, leases }: Props) {
       draw(canvas.current, { first, count, columns, rows, width, extensions, leases });
     }
   }, [first, count, columns, rows, width, extensions, leases, colours]);
+  const numberAt = ({ nativeEvent }: MouseEvent) => {
+    const column = Math.floor(nativeEvent.offsetX / (cell + gap));
+    const index = Math.floor(nativeEvent.offsetY / (cell + gap)) * columns + column;
+    return column < columns ? extensions?.[index] : undefined;
+  };
   const point = (event: PointerEvent) => {
-    const column = Math.floor(event.nativeEvent.offsetX / (cell + gap));
-    const index = Math.floor(event.nativeEvent.offsetY / (cell + gap)) * columns + column;
-    const e = column < columns ? extensions?.[index] : undefined;
+    const e = numberAt(event);
     setPointed(e ? `${e.number}: ${looks[e.state]?.label ?? e.state}` : "");
+  };
+  const pick = (event: MouseEvent) => {
+    const e = numberAt(event);
+    if (e) {
+      onPick(e.number);
+    }
   };
   return (
     <figure className="block">
@@ -41,6 +52,7 @@ export function Block({ first, count, extensions, leases }: Props) {
         role="img"
         aria-label={`${count} numbers from ${first}: ${summary(extensions)}`}
         style={{ height: rows * (cell + gap) }}
+        onClick={pick}
         onPointerMove={point}
         onPointerLeave={() => setPointed("")}
       />
@@ -55,7 +67,7 @@ function summary(extensions: Extension[] | undefined): string {
   return [...countStates(extensions)].map(([state, n]) => `${n} ${looks[state]?.label ?? state}`).join(", ");
 }
 
-interface Drawing extends Props {
+interface Drawing extends Omit<Props, "onPick"> {
   columns: number;
   rows: number;
   width: number;

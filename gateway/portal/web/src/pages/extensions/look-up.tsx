@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { Link } from "react-router";
 import { api, ask, idOf } from "../../api/client";
 import { useRefresh } from "../../api/queries";
@@ -22,14 +22,20 @@ function numbersOf(text: string): string[] {
   return numbersFrom(from, Number(to) - Number(from) + 1);
 }
 
-/** Looks numbers up, reserves them, and lets reserved ones be used again. */
-export function LookUp() {
+/** Looks numbers up, reserves them, and lets reserved ones be used again. Begins with the number that was picked on the map, if one was. */
+export function LookUp({ picked }: { picked: string }) {
   const account = useAccountId();
   const refresh = useRefresh();
   const say = useSay();
-  const [text, setText] = useState("");
-  const [asked, setAsked] = useState<string[]>([]);
+  const section = useRef<HTMLElement>(null);
+  const [text, setText] = useState(picked);
+  const [asked, setAsked] = useState(() => numbersOf(picked));
   const numbers = numbersOf(text);
+  useEffect(() => {
+    if (picked) {
+      section.current?.scrollIntoView({ block: "nearest" });
+    }
+  }, [picked]);
   const found = useQuery({
     queryKey: ["extensions", account, "look-up", asked],
     queryFn: async ({ signal }) =>
@@ -65,10 +71,15 @@ export function LookUp() {
   };
   const rows = found.data ?? [];
   return (
-    <section aria-labelledby="look-up-heading">
+    <section aria-labelledby="look-up-heading" ref={section}>
       <h2 id="look-up-heading">Look up and reserve</h2>
       <form onSubmit={submit} className="extension-form">
-        <TextField label="Number, or from–to" hint="Such as 2000 or 2000-2010." value={text} onChange={setText} />
+        <TextField
+          label="Number, or from–to"
+          hint="Such as 2000 or 2000-2010, up to 1,000 numbers; or click a number on the map."
+          value={text}
+          onChange={setText}
+        />
         <Button type="submit" isDisabled={numbers.length === 0}>
           Look up
         </Button>
@@ -76,7 +87,7 @@ export function LookUp() {
       <Problem error={found.error ?? change.error} names={asked} />
       {rows.length > 0 && (
         <>
-          <ul className="found">
+          <ul className="found" aria-label="What was looked up">
             {rows.slice(0, 20).map((e) => (
               <li key={e.number}>
                 <b className="number">{e.number}</b> {looks[e.state]?.label ?? "in no range"}

@@ -30,16 +30,21 @@ export function ExtensionField({ phoneUser: p, readOnly }: { phoneUser: PhoneUse
   const differs = wish !== p.extensionNumber && wish !== "";
   const check = useQuery({
     queryKey: ["extensionCheck", account, settled, p.site],
-    queryFn: async ({ signal }) =>
-      (
-        await ask(
-          api.POST("/v1/accounts/{account}/extensions:check", {
-            params: { path: { account } },
-            body: { numbers: [settled], site: p.site },
-            signal,
-          }),
-        )
-      ).extensions[0],
+    queryFn: async ({ signal }): Promise<Verdict> => {
+      const { extensions } = await ask(
+        api.POST("/v1/accounts/{account}/extensions:check", {
+          params: { path: { account } },
+          body: { numbers: [settled, ...neighboursOf(settled)], site: p.site },
+          signal,
+        }),
+      );
+      const [wished, ...around] = extensions;
+      const holder = wished?.holder && wished.holder !== p.name ? await nameOf(account, wished.holder, signal) : "";
+      return {
+        ...describe(wished, holder),
+        alternatives: around.filter((e) => e.state === "FREE").slice(0, alternativesShown),
+      };
+    },
     enabled: settled !== p.extensionNumber && settled !== "",
     staleTime: 0,
   });
@@ -56,8 +61,7 @@ export function ExtensionField({ phoneUser: p, readOnly }: { phoneUser: PhoneUse
       say(`${now.displayName} has extension ${now.extensionNumber} now.`);
     },
   });
-  const found = differs && settled === wish ? check.data : undefined;
-  const verdict = found && describe(found);
+  const verdict = differs && settled === wish ? check.data : undefined;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     change.mutate();
@@ -82,19 +86,63 @@ export function ExtensionField({ phoneUser: p, readOnly }: { phoneUser: PhoneUse
           Change
         </Button>
       )}
+      {verdict && !verdict.free && verdict.alternatives.length > 0 && (
+        <div className="alternatives" role="group" aria-label="Free extensions nearby">
+          <span className="hint">Free nearby:</span>
+          {verdict.alternatives.map((e) => (
+            <Button key={e.number} className="number" onPress={() => setWish(e.number)}>
+              {e.number}
+            </Button>
+          ))}
+        </div>
+      )}
       <Problem error={change.error ?? check.error} />
     </form>
   );
 }
 
-function describe(e: Extension): { free: boolean; words: string } {
-  switch (e.state) {
+interface Verdict {
+  free: boolean;
+  words: string;
+  /** Free numbers, the nearest first. */
+  alternatives: Extension[];
+}
+
+const alternativesShown = 3;
+const neighbourhood = 400;
+
+/** Numbers around one, with as many digits, the nearest first; none around what is no extension. */
+function neighboursOf(number: string): string[] {
+  if (!/^\d{2,10}$/.test(number)) {
+    return [];
+  }
+  return Array.from({ length: neighbourhood }, (_, i) => Number(number) + (i % 2 ? -1 : 1) * (Math.floor(i / 2) + 1))
+    .filter((n) => n >= 0)
+    .map((n) => String(n).padStart(number.length, "0"))
+    .filter((n) => n.length === number.length);
+}
+
+/** Who that is. The number is taken all the same where that cannot be told. */
+function nameOf(account: string, holder: string, signal: AbortSignal): Promise<string> {
+  return ask(
+    api.GET("/v1/accounts/{account}/phoneUsers/{phoneUser}", {
+      params: { path: { account, phoneUser: idOf(holder) } },
+      signal,
+    }),
+  ).then(
+    (found) => found.displayName,
+    () => "",
+  );
+}
+
+function describe(e: Extension | undefined, holder: string): { free: boolean; words: string } {
+  switch (e?.state) {
     case "FREE":
       return { free: true, words: `${e.number} is free.` };
     case "ASSIGNED":
-      return { free: false, words: `${e.number} belongs to somebody else.` };
+      return { free: false, words: `${e.number} belongs to ${holder || "somebody else"}.` };
     case "HELD":
-      return { free: false, words: `${e.number} is kept for somebody in the trash.` };
+      return { free: false, words: `${e.number} is kept for ${holder || "somebody"}, who is in the trash.` };
     case "QUARANTINED":
       return { free: false, words: `${e.number} was given up and is kept out of use until ${formatTime(e.quarantineTime)}.` };
     case "RESERVED":
