@@ -1,15 +1,23 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
 import { api, ask } from "../api/client";
 import { Button } from "../ui/controls";
 import { Notice, Problem } from "../ui/notice";
 import { useTitle } from "../ui/title";
-import { linkValues } from "./link";
+import { useLink } from "./link";
 
 /** Opened by the link in the invitation mail. Confirming is a click and not the opening, because mail filters open links too. */
 export default function Confirm() {
   useTitle("Confirm your account");
-  const [values] = useState(linkValues);
+  const link = useLink();
+  return (
+    <article className="card public">
+      <h1>Confirm your account</h1>
+      <Confirmation key={link} values={new URLSearchParams(link)} />
+    </article>
+  );
+}
+
+function Confirmation({ values }: { values: URLSearchParams }) {
   const token = values.get("token") ?? "";
   const [, account, user] = /^accounts\/([\w-]+)\/users\/([\w-]+)$/.exec(values.get("user") ?? "") ?? [];
   const confirm = useMutation({
@@ -22,8 +30,7 @@ export default function Confirm() {
       ),
   });
   return (
-    <article className="card public">
-      <h1>Confirm your account</h1>
+    <>
       {!token || !user ? (
         <Notice look="warn">This page opens by the link in the invitation mail.</Notice>
       ) : confirm.data ? (
@@ -42,6 +49,6 @@ export default function Confirm() {
           </Button>
         </>
       )}
-    </article>
+    </>
   );
 }

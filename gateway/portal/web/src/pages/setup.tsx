@@ -5,13 +5,13 @@ import { Refusal } from "../api/refusal";
 import { Button, TextField } from "../ui/controls";
 import { Notice, Problem, Waiting } from "../ui/notice";
 import { useTitle } from "../ui/title";
-import { linkValues } from "./link";
+import { useLink } from "./link";
 import { changedSettings, SettingsFields, withDefaults } from "./settings-fields";
 
 /** Opened by the link in the welcome mail: the person sees the extension and changes the basic settings. */
 export default function Setup() {
   useTitle("Set up your phone");
-  const [token] = useState(() => linkValues().get("token") ?? "");
+  const token = new URLSearchParams(useLink()).get("token") ?? "";
   const setup = useQuery({
     queryKey: ["setup", token],
     queryFn: () => ask(api.POST("/v1/phoneUserSetup:lookup", { body: { token } })),
@@ -28,7 +28,7 @@ export default function Setup() {
         error={setup.error}
         retry={setup.error instanceof Refusal && setup.error.reason === "OFFLINE" ? () => void setup.refetch() : undefined}
       />
-      {setup.data && <Form token={token} found={setup.data} />}
+      {setup.data && <Form key={token} token={token} found={setup.data} />}
     </article>
   );
 }
