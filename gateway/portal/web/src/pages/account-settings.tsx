@@ -76,6 +76,11 @@ function Form({ account }: { account: Account }) {
   return (
     <form className="stack" onSubmit={submit}>
       <TextField label="Name of the organisation" value={displayName} onChange={setDisplayName} maxLength={200} isRequired />
+      <div className="field">
+        <span className="label">Account id</span>
+        <code>{id}</code>
+        <span className="hint">For the platform’s operators and for programs that call the API.</span>
+      </div>
       <Meter
         label="Phone licences"
         used={Number(account.licensesAssigned)}

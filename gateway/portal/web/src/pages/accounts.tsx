@@ -64,7 +64,13 @@ export default function Accounts() {
       </form>
       <form className="card stack" onSubmit={submit(() => open.mutate())}>
         <h2>Open an account</h2>
-        <TextField label="Account id" hint="As in accounts/…" value={id} onChange={setId} isRequired />
+        <TextField
+          label="Account id"
+          hint="Its administrators find it under Account Settings."
+          value={id}
+          onChange={setId}
+          isRequired
+        />
         <Problem error={open.error} />
         <div className="form-actions">
           <Button type="submit" isDisabled={!id.trim()} isPending={open.isPending}>

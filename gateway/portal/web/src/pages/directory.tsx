@@ -24,6 +24,7 @@ const columns: Column<User>[] = [
       <div className="two-lines">
         <span>{row.displayName}</span>
         <span className="muted">{row.email}</span>
+        {row.status === "PENDING" && <span className="badge narrow-only">invited, not confirmed</span>}
       </div>
     ),
   },
@@ -85,7 +86,11 @@ export default function Directory() {
       </div>
       <Problem error={list.error} retry={() => void list.refetch()} />
       {list.isPending && <Waiting />}
-      {list.data && list.rows.length === 0 && <Empty title="Nobody matches" />}
+      {list.data && list.rows.length === 0 && (
+        <Empty title={query || which !== "all" ? "Nobody matches" : "Nobody is in the directory yet"}>
+          <p>{query || which !== "all" ? "Search for something else, or show everybody." : "Add Users puts people in."}</p>
+        </Empty>
+      )}
       {list.rows.length > 0 && (
         <DataTable
           label="Users"

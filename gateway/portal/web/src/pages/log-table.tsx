@@ -109,7 +109,7 @@ function EntryDialog({ row, names, onClose }: { row: LogEntry; names: ReadonlyMa
         ))}
         {row.requestId && (
           <>
-            <dt>Request id</dt>
+            <dt>Reference for support</dt>
             <dd>{row.requestId}</dd>
           </>
         )}

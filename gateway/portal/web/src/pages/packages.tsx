@@ -47,7 +47,11 @@ export default function Packages() {
       <p className="lead">A calling package lets its holders make outbound calls and have direct numbers.</p>
       <Problem error={packages.error ?? turn.error} />
       {packages.isPending && <Waiting />}
-      {packages.data?.length === 0 && <Empty title="No packages yet" />}
+      {packages.data?.length === 0 && (
+        <Empty title="No packages yet">
+          <p>Without a package, phone users can be called but cannot call out.</p>
+        </Empty>
+      )}
       <ul className="cards">
         {packages.data?.map((p) => (
           <li key={p.name} className="card">

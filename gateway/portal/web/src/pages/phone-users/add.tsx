@@ -71,6 +71,8 @@ export function AddDialog({ kind, onClose }: { kind: "USER" | "ROOM"; onClose: (
   });
   const names = assignees.map((a) => a.displayName);
   const many = kind === "USER" ? "Users" : "Rooms";
+  const choices = assignableChoices(packages.data);
+  const free = choices.some((c) => !c.disabled);
   const packageName = packages.data?.find((p) => p.name === pack)?.displayName;
   const Choose = kind === "USER" ? ChooseUsers : ChooseRooms;
 
@@ -127,11 +129,14 @@ export function AddDialog({ kind, onClose }: { kind: "USER" | "ROOM"; onClose: (
                   Assign <Icon name="chevron" />
                 </>
               }
-              actions={assignableChoices(packages.data)
+              actions={choices
                 .filter((c) => !c.disabled)
-                .map((c) => ({ id: c.id, label: c.text, run: () => setPack(c.id) }))}
+                .map((c) => ({ id: c.id, label: c.label, text: c.text, run: () => setPack(c.id) }))}
             />
           </div>
+          {packages.data && !free && (
+            <p className="hint">No package has a free seat. Seats are added under Packages; one can be assigned later.</p>
+          )}
         </div>
         <Select
           label="Specify a template to be assigned to users"
