@@ -1,5 +1,5 @@
 // The pages that people open by the links in their mails.
-import { expect, signInToTenant, test } from "./support/portal";
+import { expect, expectRefusal, signInToTenant, test } from "./support/portal";
 import { linkIn, mails, Tenant } from "./support/tenant";
 
 test("The set-up page, from the link in the welcome mail", async ({ page }) => {
@@ -11,9 +11,11 @@ test("The set-up page, from the link in the welcome mail", async ({ page }) => {
   await page.goto(linkIn(mail));
   await expect(page.getByRole("heading", { name: "Set up your phone" })).toBeVisible();
   await expect(page.getByText("1000", { exact: true })).toBeVisible();
+  expectRefusal(page, /phoneUserSetup:complete$/);
   await page.getByRole("textbox", { name: "Seconds to ring" }).fill("3");
   await page.getByRole("button", { name: "Save and finish" }).click();
   await expect(page.getByRole("alert")).toContainText("Something in the form cannot be used");
+  await expect(page.getByRole("alert").getByRole("listitem")).toContainText("Seconds to ring: must be");
   await page.getByRole("textbox", { name: "Seconds to ring" }).fill("45");
   await page.getByText("Also send voicemails by e-mail").click();
   await page.getByRole("button", { name: "Save and finish" }).click();
@@ -47,6 +49,7 @@ test("The confirmation page, from the link in the invitation mail, and then the 
   await page.goto(linkIn(confirmed));
   const extension = page.getByRole("textbox", { name: "Extension", exact: true });
   await expect(extension).toHaveValue("1001");
+  expectRefusal(page, /phoneUserSetup:complete$/);
   await extension.fill("1000");
   await page.getByRole("button", { name: "Save and finish" }).click();
   await expect(page.getByRole("alert")).toContainText(/Extension 1000 is taken\. Free ones: \d+, \d+, \d+\./);
@@ -58,9 +61,24 @@ test("The confirmation page, from the link in the invitation mail, and then the 
 
 test("Links that are not good any more say so", async ({ page }) => {
   await Tenant.make("Links Ltd");
+  expectRefusal(page, /phoneUserSetup:lookup$/);
   const { gateway } = JSON.parse(process.env["STACK"] ?? "{}") as { gateway: string };
   await page.goto(`${gateway}/setup#token=nonsense`);
   await expect(page.getByRole("alert")).toContainText("This link is not valid any more");
   await page.goto(`${gateway}/confirm`);
   await expect(page.getByText("This page opens by the link in the invitation mail.")).toBeVisible();
+});
+
+test("Another link opened in the same tab is that person's", async ({ page }) => {
+  const tenant = await Tenant.make("Two Links Ltd");
+  const people = await tenant.users("Ada Lovelace", "Bob Bletchley");
+  await tenant.assign(people.map((p) => p.name));
+  for (const [person, extension] of [
+    ["Ada Lovelace", "1000"],
+    ["Bob Bletchley", "1001"],
+  ] as const) {
+    await page.goto(linkIn((await mails(tenant.email(person)))[0]));
+    await expect(page.getByText(person)).toBeVisible();
+    await expect(page.getByText(extension, { exact: true })).toBeVisible();
+  }
 });

@@ -1,8 +1,10 @@
 // What the portal does beside the steps of the specification.
-import { readFileSync } from "node:fs";
-import { expect, go, signIn, signInToTenant, test } from "./support/portal";
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, expectRefusal, go, signIn, signInToTenant, test } from "./support/portal";
 import { stackInfo } from "./support/stack";
-import { Tenant } from "./support/tenant";
+import { linkIn, mails, Tenant } from "./support/tenant";
+import { inWords, Refusal } from "../src/api/refusal";
 
 test("Signing in and out", async ({ page }) => {
   const tenant = await Tenant.make("Session Ltd");
@@ -18,7 +20,45 @@ test("Signing in and out", async ({ page }) => {
   await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
 });
 
+test("Signing in is the code flow with PKCE", async ({ page }) => {
+  const tenant = await Tenant.make("Code Ltd");
+  const sent: URLSearchParams[] = [];
+  page.on("request", (request) => {
+    const body = new URLSearchParams(request.postData() ?? "");
+    if (body.get("grant_type")) {
+      sent.push(body);
+    }
+  });
+  await page.goto(stackInfo().gateway);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("button", { name: `Administrator of ${tenant.displayName}` })).toBeVisible();
+  const asked = new URL(page.url()).searchParams;
+  expect(asked.get("response_type")).toBe("code");
+  expect(asked.get("code_challenge_method")).toBe("S256");
+  await page.getByRole("button", { name: `Administrator of ${tenant.displayName}` }).click();
+  await expect(page.getByRole("heading", { name: "Overview" })).toBeVisible();
+  expect(sent).toHaveLength(1);
+  const verifier = sent[0]?.get("code_verifier") ?? "";
+  expect(createHash("sha256").update(verifier).digest("base64url"), "only this tab can use the code").toBe(
+    asked.get("code_challenge"),
+  );
+  expect(page.url(), "nothing of it stays in the address").toBe(`${stackInfo().gateway}/`);
+
+  await test.step("an answer that nobody asked for is not taken", async () => {
+    await page.evaluate(() => sessionStorage.clear());
+    await page.goto(stackInfo().gateway);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    // At the issuer by now; somebody else's answer comes in instead of it.
+    await expect(page.getByRole("button", { name: `Administrator of ${tenant.displayName}` })).toBeVisible();
+    await page.goto(`${stackInfo().gateway}/signed-in?code=another&state=another`);
+    await expect(page.getByRole("heading", { name: "Signing in did not work" })).toBeVisible();
+    await page.getByRole("button", { name: "Try again" }).click();
+    await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+  });
+});
+
 test("A token that is not good any more leads to signing in again", async ({ page }) => {
+  expectRefusal(page, /\/v1\//);
   const tenant = await Tenant.make("Expired Ltd");
   await signInToTenant(page, tenant);
   await page.evaluate(() => {
@@ -37,6 +77,7 @@ test("Members are told who can help them", async ({ page }) => {
   await Tenant.make("Member Ltd");
   await signIn(page, "Member of Member Ltd");
   await expect(page.getByText("Phone users are managed by owners and administrators")).toBeVisible();
+  await expect(page.getByRole("navigation", { name: "Main" }).getByRole("link")).toHaveText(["Overview"]);
 });
 
 test("An operator makes an account and its ranges", async ({ page }) => {
@@ -59,23 +100,25 @@ test("An operator makes an account and its ranges", async ({ page }) => {
   await expect(dialog.getByRole("switch"), "a licence for somebody new is for administrators too").toHaveCount(0);
 });
 
+/** What the service says of a batch that is too large, as if it were configured to take fewer. */
+async function tooLarge(tenant: Tenant, limit: number): Promise<object> {
+  const assignees = Array.from({ length: 101 }, (_, i) => `${tenant.name}/users/u${i}`);
+  const said = await tenant.post(`${tenant.name}/phoneUsers:batchAssign`, { assignees }).catch(String);
+  const refusal = JSON.parse(/\{.*\}/s.exec(String(said))?.[0] ?? "{}") as {
+    details: { reason?: string; metadata?: Record<string, string> }[];
+  };
+  const told = refusal.details.find((detail) => detail.reason === "BATCH_TOO_LARGE");
+  expect(told?.metadata).toEqual({ limit: "100", count: "101" });
+  Object.assign(told ?? {}, { metadata: { limit: String(limit), count: String(limit + 1) } });
+  return refusal;
+}
+
 test("A service that takes fewer at a time than usual says so, and no more can be selected from then on", async ({ page }) => {
   const tenant = await Tenant.make("Few Ltd");
   const people = await tenant.users("Ada Lovelace", "Bob Bletchley", "Cleo Jones");
   await tenant.assign(people.map((p) => p.name));
-  // As the service answers where it is configured to take two.
-  const refusal = {
-    code: 3,
-    message: "phone_users holds 3, at most 2 are taken at a time",
-    details: [
-      {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        reason: "BATCH_TOO_LARGE",
-        domain: "switchboard",
-        metadata: { limit: "2", count: "3" },
-      },
-    ],
-  };
+  const refusal = await tooLarge(tenant, 2);
+  expectRefusal(page, /:batchRemove$/);
   await page.route(/phoneUsers:batchRemove$/, (route) => route.fulfill({ status: 400, json: refusal }));
   await signInToTenant(page, tenant, "/phone-system/users");
   await page.getByRole("checkbox", { name: "Select all" }).check();
@@ -84,9 +127,136 @@ test("A service that takes fewer at a time than usual says so, and no more can b
   await expect(page.getByRole("alert")).toContainText("That is more than 2 at a time.");
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByText("3 selected, at most 2 at a time")).toBeVisible();
-  await page.getByRole("checkbox", { name: "Select Ada Lovelace" }).uncheck();
+  await expect(page.getByRole("button", { name: "Remove", exact: true })).toBeDisabled();
+  await page.getByRole("button", { name: "Keep the first 2" }).click();
   await expect(page.getByText("2 selected, at most 2 at a time")).toBeVisible();
-  await expect(page.getByRole("checkbox", { name: "Select Ada Lovelace" })).toBeDisabled();
+  await expect(page.getByRole("button", { name: "Remove", exact: true })).toBeEnabled();
+  await expect(page.getByRole("checkbox", { name: "Select Cleo Jones" })).toBeDisabled();
+});
+
+test("Too many chosen for a service that takes fewer: the chooser helps out", async ({ page }) => {
+  const tenant = await Tenant.make("Fewer Ltd");
+  await tenant.users("Ada Lovelace", "Bob Bletchley", "Cleo Jones");
+  const refusal = await tooLarge(tenant, 2);
+  expectRefusal(page, /:batchAssign$/);
+  await page.route(/phoneUsers:batchAssign$/, (route) =>
+    (route.request().postDataJSON() as { assignees: string[] }).assignees.length > 2
+      ? route.fulfill({ status: 400, json: refusal })
+      : route.continue(),
+  );
+  await signInToTenant(page, tenant, "/phone-system/users");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByRole("button", { name: "Choose" }).click();
+  const choose = page.getByRole("dialog", { name: "Choose users" });
+  await choose.getByRole("checkbox", { name: "Select all" }).check();
+  await choose.getByRole("button", { name: "Confirm" }).click();
+  await expect(page.getByRole("alert")).toContainText("That is more than 2 at a time. Choose fewer, or use Import.");
+  await page.getByRole("button", { name: "Choose" }).click();
+  await expect(choose.getByText("3 are selected, but only 2 go at a time.")).toBeVisible();
+  await expect(choose.getByRole("button", { name: "Confirm" })).toBeDisabled();
+  await choose.getByRole("button", { name: "Keep the first 2" }).click();
+  await expect(choose.getByText("2 of at most 2 selected")).toBeVisible();
+  await choose.getByRole("button", { name: "Confirm" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("2 licences assigned.")).toBeVisible();
+});
+
+test("The more icon of a row: the welcome mail again, until the person has set up", async ({ page }) => {
+  const tenant = await Tenant.make("Row Ltd");
+  const people = await tenant.users("Ada Lovelace", "Bob Bletchley");
+  await tenant.assign(people.map((p) => p.name));
+  const [mail] = await mails(tenant.email("Bob Bletchley"));
+  await page.goto(linkIn(mail));
+  await page.getByRole("button", { name: "Save and finish" }).click();
+  await expect(page.getByText("Saved. Your phone is set up")).toBeVisible();
+  await mails(tenant.email("Ada Lovelace"));
+
+  await signInToTenant(page, tenant, "/phone-system/users");
+  await page.getByRole("button", { name: "More for Bob Bletchley" }).click();
+  await expect(page.getByRole("menuitem", { name: "Remove", exact: true })).toBeVisible();
+  await expect(page.getByRole("menuitem", { name: "Resend Invite" })).toHaveCount(0);
+  await page.keyboard.press("Escape");
+  const resend = async () => {
+    await page.getByRole("button", { name: "More for Ada Lovelace" }).click();
+    await page.getByRole("menuitem", { name: "Resend Invite" }).click();
+  };
+  await resend();
+  await expect(page.getByText(`A new mail is on its way to ${tenant.email("Ada Lovelace")}.`)).toBeVisible();
+  await mails(tenant.email("Ada Lovelace"), 2);
+  expectRefusal(page, /:resendInvite$/);
+  await resend();
+  await expect(page.getByRole("alert")).toContainText(
+    "Ada Lovelace: The last mail went out a short time ago. The next can go at",
+  );
+});
+
+test("What a list is narrowed down to stays in the address", async ({ page }) => {
+  const tenant = await Tenant.make("Address Ltd");
+  const people = await tenant.users("Ada Lovelace", "Bob Bletchley", "Adam Smith");
+  const old = await tenant.package("Old Plan");
+  await tenant.assign([people[0]?.name ?? "", people[1]?.name ?? ""], { package: old });
+  await tenant.assign([people[2]?.name ?? ""]);
+  await tenant.post(`${old}:deactivate`, {});
+  await signInToTenant(page, tenant);
+  await page.getByRole("link", { name: "See who they are." }).click();
+  const names = page.getByRole("table", { name: "Phone users" }).getByRole("link");
+  await expect(names).toHaveText(["Ada Lovelace", "Bob Bletchley"]);
+  await page.getByRole("searchbox").fill("ada");
+  await expect(names).toHaveText(["Ada Lovelace"]);
+  await names.click();
+  await expect(page.getByRole("heading", { name: "Ada Lovelace" })).toBeVisible();
+  await page.goBack();
+  await expect(names, "back from the profile").toHaveText(["Ada Lovelace"]);
+  await expect(page.getByRole("searchbox")).toHaveValue("ada");
+  await page.reload();
+  await expect(names).toHaveText(["Ada Lovelace"]);
+  await go(page, "Phone System Management", "Users & Rooms");
+  await expect(names, "by the menu, everybody").toHaveText(["Ada Lovelace", "Adam Smith", "Bob Bletchley"]);
+  await expect(page.getByRole("searchbox")).toHaveValue("");
+});
+
+test("A room has its licence removed, and stays", async ({ page }) => {
+  const tenant = await Tenant.make("Room Ltd", { softDelete: true });
+  await tenant.assign([await tenant.room("Board Room")]);
+  await signInToTenant(page, tenant, "/phone-system/rooms");
+  await page.getByRole("checkbox", { name: "Select Board Room" }).check();
+  await page.getByRole("button", { name: "Remove", exact: true }).click();
+  await expect(page.getByRole("menuitem", { name: "Move to Trash" }), "rooms do not go to the trash").toHaveCount(0);
+  await page.getByRole("menuitem", { name: "Remove Rooms" }).click();
+  await page.getByRole("alertdialog", { name: "Remove Rooms" }).getByRole("button", { name: "Delete" }).click();
+  await expect(page.getByText("No rooms with a phone yet")).toBeVisible();
+  await page.getByRole("button", { name: "Assign licences to rooms" }).click();
+  await page.getByRole("button", { name: "Choose" }).click();
+  await expect(page.getByRole("checkbox", { name: "Select Board Room" })).toBeEnabled();
+});
+
+test("A page that cannot be fetched says so, and the others work", async ({ page, noise }) => {
+  const tenant = await Tenant.make("Chunk Ltd");
+  await signInToTenant(page, tenant);
+  expectRefusal(page, /\/assets\/trash-/);
+  await page.route(/\/assets\/trash-/, (route) => route.fulfill({ status: 404, body: "" }));
+  await page.getByRole("link", { name: "Trash" }).click();
+  await expect(page.getByRole("alert")).toContainText("Reload the page to try again.");
+  await page.getByRole("link", { name: "Packages" }).click();
+  await expect(page.getByText("No packages yet")).toBeVisible();
+  await page.getByRole("link", { name: "Trash" }).click();
+  await page.unroute(/\/assets\/trash-/);
+  await page.getByRole("button", { name: "Reload" }).click();
+  await expect(page.getByText("The trash is empty")).toBeVisible();
+  await expect(page.getByText("It is not in use: phone users are removed at once.")).toBeVisible();
+  // What broke is told in the console, for whoever looks into it, and nothing else is.
+  expect(noise.filter((line) => !line.includes("/assets/trash-"))).toEqual([]);
+  noise.length = 0;
+});
+
+test("Every reason for which a call is refused is put into words", () => {
+  const proto = new URL("../../../../proto/switchboard/common/v1/reason.proto", import.meta.url);
+  const reasons = [...readFileSync(proto, "utf8").matchAll(/^ {2}([A-Z_]+) = [1-9]/gm)].map((found) => found[1] ?? "");
+  expect(reasons.length).toBeGreaterThan(40);
+  const unknown = inWords(new Refusal("", 400, "NO_SUCH_REASON"));
+  for (const reason of reasons) {
+    expect.soft(inWords(new Refusal("", 400, reason)), reason).not.toBe(unknown);
+  }
 });
 
 test("Each change is told in the account log, as it was before and as it is now", async ({ page }) => {
@@ -126,6 +296,15 @@ test("An operator opens an account and sees the blocks that are leased now", asy
   await page.getByRole("button", { name: "Open" }).click();
   await go(page, "Phone System Management", "Extensions");
   await expect(page.getByRole("list", { name: "Legend" })).toContainText("leased block");
+  await expect(page.getByRole("list", { name: "Leased blocks" })).toContainText(/^1000–\d+ \d+ free, leased to /);
+  // The line below a number of the block is drawn in the legend's colour.
+  const below = () =>
+    page.getByRole("img", { name: /from 1000/ }).evaluate((canvas: HTMLCanvasElement) => {
+      const [r, g, b] = canvas.getContext("2d")?.getImageData(5, 11, 1, 1).data ?? [];
+      return `rgb(${r}, ${g}, ${b})`;
+    });
+  const inLegend = await page.locator(".swatch.leased").evaluate((e) => getComputedStyle(e).borderBottomColor);
+  await expect.poll(below).toBe(inLegend);
 });
 
 test("Changing an extension, with its availability while it is typed", async ({ page }) => {
@@ -138,7 +317,7 @@ test("Changing an extension, with its availability while it is typed", async ({ 
   const extension = page.getByRole("textbox", { name: "Extension" });
   const change = page.getByRole("button", { name: "Change" });
   for (const [number, words] of [
-    ["1001", "1001 belongs to somebody else."],
+    ["1001", "1001 belongs to Bob Bletchley."],
     ["1500", "1500 is reserved."],
     ["7000", "7000 lies in no range of the site."],
     ["7", "An extension has 2 to 10 digits."],
@@ -147,6 +326,12 @@ test("Changing an extension, with its availability while it is typed", async ({ 
     await expect(page.getByText(words)).toBeVisible();
     await expect(change).toBeDisabled();
   }
+  await extension.fill("1001");
+  const nearby = page.getByRole("group", { name: "Free extensions nearby" }).getByRole("button");
+  await expect(nearby).toHaveText(["1002", "1003", "1004"]);
+  await nearby.first().click();
+  await expect(page.getByText("1002 is free.")).toBeVisible();
+  await expect(change).toBeEnabled();
   await extension.fill("1234");
   await expect(page.getByText("1234 is free.")).toBeVisible();
   await change.click();
@@ -218,7 +403,9 @@ test("An import of 10,000 rows: dry run, live progress, result file", async ({ p
   await go(page, "Phone System Management", "Import");
   await page.locator("input[type=file]").setInputFiles({ name: "people.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
   await expect(page.getByRole("heading", { name: "What this file would do" })).toBeVisible({ timeout: 120_000 });
-  await expect(page.getByRole("row", { name: /nobody@example.org/ })).toBeVisible();
+  await expect(page.getByRole("row", { name: /nobody@example.org/ })).toContainText(
+    'There is no person with the e-mail address "nobody@example.org". Correct the row and import it again.',
+  );
   expect(await tenant.phoneUsers(), "the dry run has changed nothing").toEqual([]);
 
   // Every number that the progress bar shows is kept, to see that it moved.
@@ -252,7 +439,37 @@ test("An import of 10,000 rows: dry run, live progress, result file", async ({ p
   await expect(page.getByText("9,999 users")).toBeVisible();
 });
 
+test("A file is dropped on the page, looked at, imported, and found again", async ({ page }) => {
+  const tenant = await Tenant.make("Drop Ltd");
+  await tenant.users("Ada Lovelace", "Bob Bletchley");
+  const path = test.info().outputPath("people.csv");
+  writeFileSync(path, `email,extension\n${tenant.email("Ada Lovelace")},1500\n${tenant.email("Bob Bletchley")},\n`);
+  await signInToTenant(page, tenant, "/phone-system/import");
+  const zone = page.locator(".drop-zone");
+  const box = await zone.boundingBox();
+  const at = { x: (box?.x ?? 0) + 20, y: (box?.y ?? 0) + 20 };
+  const client = await page.context().newCDPSession(page);
+  // As from the desktop: the browser itself is handed the drag.
+  const drag = (type: "dragEnter" | "dragOver" | "drop") =>
+    client.send("Input.dispatchDragEvent", { type, ...at, data: { items: [], files: [path], dragOperationsMask: 1 } });
+  await drag("dragEnter");
+  await drag("dragOver");
+  await expect(zone).toHaveAttribute("data-drop-target");
+  await drag("drop");
+  await expect(page.getByRole("heading", { name: "What this file would do" })).toBeVisible();
+  await expect(page.getByRole("listitem").filter({ hasText: "would be carried out" })).toContainText("2");
+  expect(await tenant.phoneUsers()).toEqual([]);
+  await page.getByRole("button", { name: "Start import of 2 rows" }).click();
+  await expect(page.getByRole("heading", { name: "Import finished" })).toBeVisible();
+  await go(page, "Phone System Management", "Users & Rooms");
+  await expect(page.getByRole("row", { name: /Ada Lovelace/ })).toContainText("1500");
+  await go(page, "Phone System Management", "Import");
+  await page.getByRole("link", { name: "see how far it is, and its result" }).click();
+  await expect(page.getByRole("heading", { name: "Import finished" })).toBeVisible();
+});
+
 test("A file that cannot be read is refused in words", async ({ page }) => {
+  expectRefusal(page, /phoneUsers:import$/);
   const tenant = await Tenant.make("Bad File Ltd");
   await signInToTenant(page, tenant, "/phone-system/import");
   const file = { name: "people.csv", mimeType: "text/csv", buffer: Buffer.from("e-mial\na@example.com\n") };
@@ -273,6 +490,7 @@ test("Packages, numbers, sites and policy are kept here", async ({ page }) => {
   await expect(page.getByRole("heading", { name: "Domestic (inactive)" })).toBeVisible();
 
   await go(page, "Phone System Management", "Phone Numbers");
+  expectRefusal(page, /phoneNumbers:batchCreate$/);
   await page.getByRole("button", { name: "Add numbers" }).click();
   await page.getByRole("textbox", { name: "Numbers" }).fill("+351210000001\n12");
   await page.getByRole("button", { name: "Add 2 numbers" }).click();
@@ -324,4 +542,13 @@ test("Extensions are reserved, and the map of 10,000 numbers shows it", async ({
   await expect(page.getByRole("img", { name: "1000 numbers from 19000: 990 free, 10 reserved" })).toBeVisible();
   await page.getByText("As a table").click();
   await expect(page.getByRole("row", { name: "19990–19999 10 reserved" })).toBeVisible();
+
+  await test.step("a number clicked on the map is looked up", async () => {
+    await page.getByText("As a table").click();
+    await page.getByRole("img", { name: /from 10000/ }).click({ position: { x: 5, y: 5 } });
+    const found = page.getByRole("list", { name: "What was looked up" });
+    await expect(found).toContainText("10000 assigned");
+    await found.getByRole("link", { name: "see who" }).click();
+    await expect(page.getByRole("heading", { name: "Ada Lovelace" })).toBeVisible();
+  });
 });

@@ -1,5 +1,5 @@
 // One test for each section of "Managing phone users", with its steps in its words.
-import { go, expect, signInToTenant, test } from "./support/portal";
+import { expect, expectRefusal, go, signInToTenant, test } from "./support/portal";
 import { stackInfo } from "./support/stack";
 import { linkIn, mails, Tenant } from "./support/tenant";
 
@@ -53,10 +53,14 @@ test("How to assign licenses to existing users: up to 100 at a time", async ({ p
   await page.getByRole("button", { name: "Assign licences to people" }).click();
   await page.getByRole("button", { name: "Choose" }).click();
   const choose = page.getByRole("dialog", { name: "Choose users" });
+  await expect(choose.getByText("Up to 100 at a time. For more at once, use Import.")).toBeVisible();
   await choose.getByRole("checkbox", { name: "Select all" }).check();
   await expect(choose.getByText("100 of at most 100 selected")).toBeVisible();
+  await expect(choose.getByText("100 are selected, and no more go at a time. For more at once, use Import.")).toBeVisible();
   await choose.getByRole("searchbox").fill("129");
-  await expect(choose.getByRole("checkbox", { name: "Select Person 129" })).toBeDisabled();
+  const further = choose.getByRole("checkbox", { name: "Select Person 129" });
+  await expect(further).toBeDisabled();
+  await expect(further, "and why").toHaveAccessibleDescription(/no more go at a time/);
   await choose.getByRole("button", { name: "Confirm" }).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("100 licences assigned.")).toBeVisible();
@@ -95,6 +99,7 @@ test("How to re-send the welcome email", async ({ page }) => {
   const [again] = await mails(tenant.email("Ada Lovelace"), 2);
   expect(again?.text).toContain("1000");
   // Another one right after it is too soon, and the page says when.
+  expectRefusal(page, /:resendInvite$/);
   await resend.click();
   await expect(page.getByRole("alert")).toContainText("The next can go at");
 });
@@ -270,6 +275,7 @@ test("How to remove licenses: Soft Delete Users, Move to Trash and Restore", asy
   await page.getByRole("checkbox", { name: "Select Ada Lovelace" }).check();
 
   await test.step("must be moved to the trash before they can be removed", async () => {
+    expectRefusal(page, /:batchRemove$/);
     await page.getByRole("button", { name: "Remove", exact: true }).click();
     await page.getByRole("menuitem", { name: "Remove Users" }).click();
     await expect(page.getByRole("alert")).toContainText("asks for the trash first");
@@ -294,7 +300,11 @@ test("How to remove licenses: Soft Delete Users, Move to Trash and Restore", asy
     await page.getByRole("button", { name: "Restore Ada Lovelace" }).click();
     const dialog = page.getByRole("alertdialog", { name: "Restore" });
     await expect(dialog.getByRole("row", { name: /Ada Lovelace/ })).toContainText("1000");
-    await expect(dialog.getByRole("row", { name: /Ada Lovelace/ })).toContainText("Domestic");
+    const gone = dialog
+      .getByRole("row", { name: /Ada Lovelace/ })
+      .getByRole("cell")
+      .last();
+    await expect(gone, "the package is inactive by now").toHaveText("Domestic");
     await dialog.getByRole("button", { name: "Restore" }).click();
     await expect(page.getByText("The trash is empty")).toBeVisible();
   });
@@ -308,7 +318,9 @@ test("How to remove licenses: Soft Delete Users, Move to Trash and Restore", asy
     await go(page, "Phone System Management", "Trash");
     await page.getByRole("checkbox", { name: "Select Ada Lovelace" }).check();
     await page.getByRole("button", { name: "Delete for good" }).click();
-    await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+    const dialog = page.getByRole("alertdialog", { name: "Delete for good" });
+    await expect(dialog.getByRole("row", { name: /Ada Lovelace/ })).toContainText("1000");
+    await dialog.getByRole("button", { name: "Delete" }).click();
     await expect(page.getByText("The trash is empty")).toBeVisible();
   });
 });
