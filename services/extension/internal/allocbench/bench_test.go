@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 var (
 	quick  = flag.Bool("quick", false, "measure each case once, for a second only")
 	only   = flag.String("only", "", "measure only the cases of this name (bare gRPC call, bare insert, interceptors, product, database, etcd key, counter row, lowest gap, fill)")
-	just   = flag.String("shape", "", "measure only this shape, clients x batch, for example 256x1")
+	just   = flag.String("shape", "", "measure only these shapes, clients x batch, for example 256x1,4x128")
 	output = flag.String("json", "", "write the report to this file")
 )
 
@@ -116,46 +117,43 @@ func (m *measurement) contenders() []contender {
 	}
 }
 
-// all measures every contender, in rounds, and reports of each case the round with the middle throughput.
+// all measures every contender in one shape after the other, in rounds, and reports of each case the round with the middle throughput.
+// What is compared is so measured within seconds: the machine and the database, which grows, are the same for all.
 func (m *measurement) all() {
-	var order []testCase
-	seen := map[string][]testCase{}
-	for range m.rounds {
-		for _, c := range m.contenders() {
-			if !m.wanted(c.name) {
-				continue
-			}
-			for _, got := range m.round(c) {
-				key := got.Name + got.shape.String()
-				if seen[key] = append(seen[key], got); len(seen[key]) == 1 {
-					order = append(order, got)
+	contenders := m.contenders()
+	for _, s := range slices.Concat(shapes[:3], groups, shapes[3:]) {
+		rounds := map[string][]testCase{}
+		for range m.rounds {
+			for _, c := range contenders {
+				if got, ok := m.once(c, s); ok {
+					rounds[c.name] = append(rounds[c.name], got)
 				}
 			}
 		}
-	}
-	for _, c := range order {
-		m.report.add(middle(seen[c.Name+c.shape.String()], func(c testCase) float64 { return c.PerSecond }))
+		for _, c := range contenders {
+			if got := rounds[c.name]; len(got) > 0 {
+				m.report.add(middle(got, func(c testCase) float64 { return c.PerSecond }))
+			}
+		}
 	}
 	m.report.compare(m.engine.Kind())
-	if m.wanted("fill") {
+	if m.wanted("fill") && *just == "" {
 		m.fill()
 	}
 }
 
-// round measures all shapes of a contender.
-func (m *measurement) round(c contender) []testCase {
+// once measures a contender in one shape; false when it is not wanted.
+func (m *measurement) once(c contender, s shape) (testCase, bool) {
+	named := fmt.Sprintf("%dx%d", s.Clients, s.Batch)
+	if !m.wanted(c.name) || !slices.Contains(c.shapes, s) || *just != "" && !slices.Contains(strings.Split(*just, ","), named) {
+		return testCase{}, false
+	}
 	var t *target
 	if c.start != nil {
 		t = c.start()
 		defer t.stop()
 	}
-	var out []testCase
-	for _, s := range c.shapes {
-		if got, ok := m.take(0, c.name, s, t, func() call { return c.call(t, s) }); ok {
-			out = append(out, got)
-		}
-	}
-	return out
+	return m.take(0, c.name, s, t, c.call(t, s)), true
 }
 
 // middle returns the case with the middle value; First is that of the first round, which alone finds out about the account.
@@ -169,13 +167,9 @@ func middle(of []testCase, by func(testCase) float64) testCase {
 
 func (m *measurement) wanted(name string) bool { return *only == "" || *only == name }
 
-// take measures one case, of an account of which so many numbers are assigned; false when it is not wanted.
-func (m *measurement) take(assigned int, name string, s shape, t *target, prepare func() call) (testCase, bool) {
+// take measures one case, of an account of which so many numbers are assigned.
+func (m *measurement) take(assigned int, name string, s shape, t *target, one call) testCase {
 	m.Helper()
-	if *just != "" && *just != fmt.Sprintf("%dx%d", s.Clients, s.Batch) {
-		return testCase{}, false
-	}
-	one := prepare()
 	m.rest()
 	before := t.tally(m.TB)
 	got, err := drive(m.Context(), s, m.warm, m.d, one)
@@ -190,7 +184,7 @@ func (m *measurement) take(assigned int, name string, s shape, t *target, prepar
 		// A simple strategy does not count numbers. What the warm-up asked for is in, its numbers are not: the truth is a little lower.
 		c.EtcdOps = ops / float64(got.Numbers) * 1000
 	}
-	return c, true
+	return c
 }
 
 // rest waits until the database has done with what the cases before left it to do: statistics, vacuum, compaction.

@@ -85,19 +85,19 @@ func uuids(ids []uuid.UUID) pgtype.FlatArray[pgtype.UUID] {
 func (s *Store) settle(ctx context.Context, account uuid.UUID, claims []store.Claim, now time.Time) ([]store.Outcome, error) {
 	var outcomes []store.Outcome
 	err := s.write(ctx, "extension.AllocateChecked", func(ctx context.Context, tx pgx.Tx) error {
-		seen, err := look(ctx, tx, account, claims)
+		seen, err := s.look(ctx, tx, account, claims)
 		if err != nil {
 			return err
 		}
 		var fresh []store.Claim
 		outcomes, fresh = seen.decide(claims, now)
-		if err := seen.keep(ctx, tx, account, now); err != nil {
+		if err := s.keepSeen(ctx, tx, account, seen, now); err != nil {
 			return err
 		}
 		if len(fresh) == 0 {
 			return nil
 		}
-		return insertClaims(ctx, tx, account, fresh, seen.lapsed(fresh), now)
+		return s.insertClaims(ctx, tx, account, fresh, seen.lapsed(fresh), now)
 	})
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ type view struct {
 }
 
 // look reads the rows of the owners and of the numbers, and the ranges, in one round trip.
-func look(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []store.Claim) (view, error) {
+func (s *Store) look(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []store.Claim) (view, error) {
 	v := view{
 		byOwner:  map[uuid.UUID]store.Extension{},
 		byNumber: map[number.Number]store.Extension{},
@@ -123,7 +123,7 @@ func look(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []store.Clai
 	b := &pgx.Batch{}
 	b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, owners).
 		Query(each(scanExtension, func(e store.Extension) { v.byOwner[e.Owner] = e }))
-	b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbers).
+	b.Queue(`SELECT `+columns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[]) ORDER BY number`, account, numbers).
 		Query(each(scanExtension, func(e store.Extension) { v.byNumber[e.Number] = e }))
 	b.Queue(`SELECT `+rangeColumns+` FROM extension_ranges WHERE account_id = $1 AND range_id = ANY($2::UUID[])`, account, ranges).
 		Query(each(scanRange, func(r store.Range) { v.ranges[r.ID] = r }))
@@ -182,8 +182,8 @@ func isLive(e store.Extension, now time.Time) bool {
 	return e.State != store.Quarantined || e.QuarantineUntil.After(now)
 }
 
-// keep gives the extensions that owners have already a new update time, as store.Lifecycle.Keep does.
-func (v view) keep(ctx context.Context, tx pgx.Tx, account uuid.UUID, now time.Time) error {
+// keepSeen gives the extensions that owners have already a new update time, as Keep does.
+func (s *Store) keepSeen(ctx context.Context, tx pgx.Tx, account uuid.UUID, v view, now time.Time) error {
 	if len(v.byOwner) == 0 {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (v view) keep(ctx context.Context, tx pgx.Tx, account uuid.UUID, now time.T
 	for _, e := range v.byOwner {
 		numbers = append(numbers, e.Number)
 	}
-	_, err := tx.Exec(ctx, `UPDATE extensions SET update_time = `+touched+` WHERE account_id = $1 AND number = ANY($2::INT8[])`,
+	_, err := tx.Exec(ctx, `UPDATE `+s.byNumber+` SET update_time = `+touched+` WHERE account_id = $1 AND number = ANY($2::INT8[])`,
 		account, ints(numbers), now)
 	return err
 }
@@ -209,12 +209,12 @@ func (v view) lapsed(claims []store.Claim) []number.Number {
 
 // insertClaims writes rows, once those of lapsed are removed. The rows are written in the order of their numbers, so that two
 // transactions that want the same ones wait for each other instead of for ever.
-func insertClaims(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []store.Claim, lapsed []number.Number, now time.Time) error {
+func (s *Store) insertClaims(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims []store.Claim, lapsed []number.Number, now time.Time) error {
 	claims = slices.SortedFunc(slices.Values(claims), func(a, b store.Claim) int { return cmp.Compare(a.Number, b.Number) })
 	numbers, owners, _ := unzip(claims)
 	b := &pgx.Batch{}
 	if len(lapsed) > 0 {
-		b.Queue(`DELETE FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(lapsed))
+		b.Queue(`DELETE FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(lapsed))
 	}
 	b.Queue(`INSERT INTO extensions (account_id, number, state, owner_id, create_time, update_time)
 		SELECT $1::UUID, unnest($2::INT8[]), 'ASSIGNED', unnest($3::UUID[]), $4::TIMESTAMPTZ, $4::TIMESTAMPTZ`, account, numbers, uuids(owners), now)

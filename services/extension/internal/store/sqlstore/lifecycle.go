@@ -18,7 +18,7 @@ func (s *Store) Swap(ctx context.Context, account uuid.UUID, sw store.Swap, now 
 	var previous *store.Extension
 	err := s.write(ctx, "extension.Swap", func(ctx context.Context, tx pgx.Tx) error {
 		previous = nil
-		own, target, inRange, err := lookForSwap(ctx, tx, account, sw)
+		own, target, inRange, err := s.lookForSwap(ctx, tx, account, sw)
 		switch {
 		case err != nil:
 			return err
@@ -30,7 +30,7 @@ func (s *Store) Swap(ctx context.Context, account uuid.UUID, sw store.Swap, now 
 			return &store.TakenError{By: []store.Extension{*target}}
 		}
 		previous = own
-		return writeSwap(ctx, tx, account, sw, own, target, now)
+		return s.writeSwap(ctx, tx, account, sw, own, target, now)
 	})
 	if err != nil {
 		return nil, err
@@ -38,11 +38,11 @@ func (s *Store) Swap(ctx context.Context, account uuid.UUID, sw store.Swap, now 
 	return previous, nil
 }
 
-func lookForSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swap) (own, target *store.Extension, inRange bool, err error) {
+func (s *Store) lookForSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swap) (own, target *store.Extension, inRange bool, err error) {
 	b := &pgx.Batch{}
 	b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND owner_id = $2`, account, sw.Owner).
 		Query(each(scanExtension, func(e store.Extension) { own = &e }))
-	b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND number = $2`, account, sw.Number).
+	b.Queue(`SELECT `+columns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = $2`, account, sw.Number).
 		Query(each(scanExtension, func(e store.Extension) { target = &e }))
 	b.Queue(`SELECT `+rangeColumns+` FROM extension_ranges WHERE account_id = $1 AND site_id = $2`, account, sw.Site).
 		Query(each(scanRange, func(r store.Range) { inRange = inRange || r.Contains(sw.Number) }))
@@ -51,7 +51,7 @@ func lookForSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swa
 }
 
 // writeSwap frees the number of own and gives sw.Number, whose row target (if any) is no longer live, to the owner.
-func writeSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swap, own, target *store.Extension, now time.Time) error {
+func (s *Store) writeSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swap, own, target *store.Extension, now time.Time) error {
 	state := store.Assigned
 	b := &pgx.Batch{}
 	var gone []number.Number
@@ -61,21 +61,21 @@ func writeSwap(ctx context.Context, tx pgx.Tx, account uuid.UUID, sw store.Swap,
 	if own != nil {
 		state = own.State
 		if sw.QuarantineUntil.After(now) {
-			queueQuarantine(b, account, []number.Number{own.Number}, sw.QuarantineUntil, now)
+			s.queueQuarantine(b, account, []number.Number{own.Number}, sw.QuarantineUntil, now)
 		} else {
 			gone = append(gone, own.Number)
 		}
 	}
 	if len(gone) > 0 {
-		b.Queue(`DELETE FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(gone))
+		b.Queue(`DELETE FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(gone))
 	}
 	b.Queue(`INSERT INTO extensions (account_id, number, state, owner_id, create_time, update_time) VALUES ($1, $2, $3, $4, $5, $5)`,
 		account, sw.Number, state, sw.Owner, now)
 	return tx.SendBatch(ctx, b).Close()
 }
 
-func queueQuarantine(b *pgx.Batch, account uuid.UUID, numbers []number.Number, until, now time.Time) {
-	b.Queue(`UPDATE extensions SET state = 'QUARANTINED', owner_id = NULL, quarantine_until = $3, update_time = $4
+func (s *Store) queueQuarantine(b *pgx.Batch, account uuid.UUID, numbers []number.Number, until, now time.Time) {
+	b.Queue(`UPDATE `+s.byNumber+` SET state = 'QUARANTINED', owner_id = NULL, quarantine_until = $3, update_time = $4
 		WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(numbers), until, now)
 }
 
@@ -95,7 +95,7 @@ func (s *Store) Release(ctx context.Context, account uuid.UUID, owners []uuid.UU
 			return err
 		}
 		b := &pgx.Batch{}
-		queueQuarantine(b, account, numbersOf(released), until, now)
+		s.queueQuarantine(b, account, numbersOf(released), until, now)
 		return tx.SendBatch(ctx, b).Close()
 	})
 	return released, err
@@ -147,8 +147,8 @@ func (s *Store) Reclaim(ctx context.Context, account uuid.UUID, owners []uuid.UU
 func (s *Store) Reserve(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) error {
 	wanted := number.NewSet(numbers...).All()
 	return s.write(ctx, "extension.Reserve", func(ctx context.Context, tx pgx.Tx) error {
-		rows, err := collect(ctx, tx, scanExtension, `SELECT `+columns+` FROM extensions
-			WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(wanted))
+		rows, err := collect(ctx, tx, scanExtension, `SELECT `+columns+` FROM `+s.byNumber+`
+			WHERE account_id = $1 AND number = ANY($2::INT8[]) ORDER BY number`, account, ints(wanted))
 		if err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (s *Store) Reserve(ctx context.Context, account uuid.UUID, numbers []number
 		}
 		b := &pgx.Batch{}
 		if len(lapsed) > 0 {
-			b.Queue(`DELETE FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(lapsed))
+			b.Queue(`DELETE FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(lapsed))
 		}
 		b.Queue(`INSERT INTO extensions (account_id, number, state, create_time, update_time)
 			SELECT $1::UUID, unnest($2::INT8[]), 'RESERVED', $3::TIMESTAMPTZ, $3::TIMESTAMPTZ`, account, ints(missing), now)
@@ -180,7 +180,7 @@ func (s *Store) Reserve(ctx context.Context, account uuid.UUID, numbers []number
 
 // Unreserve implements store.Lifecycle.
 func (s *Store) Unreserve(ctx context.Context, account uuid.UUID, numbers []number.Number) ([]store.Extension, error) {
-	return read(ctx, s.db, "extension.Unreserve", scanExtension, `DELETE FROM extensions
+	return read(ctx, s.db, "extension.Unreserve", scanExtension, `DELETE FROM `+s.byNumber+`
 		WHERE account_id = $1 AND number = ANY($2::INT8[]) AND state = 'RESERVED' RETURNING `+columns, account, ints(numbers))
 }
 

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,8 +17,8 @@ import (
 
 // Lookup implements store.Reader.
 func (s *Store) Lookup(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) ([]store.Extension, error) {
-	return read(ctx, s.db, "extension.Lookup", scanExtension, `SELECT `+columns+` FROM extensions
-		WHERE account_id = $1 AND number = ANY($3::INT8[]) AND `+live, account, now, ints(numbers))
+	return read(ctx, s.db, "extension.Lookup", scanExtension, `SELECT `+columns+` FROM `+s.byNumber+`
+		WHERE account_id = $1 AND number = ANY($3::INT8[]) AND `+live+` ORDER BY number`, account, now, ints(numbers))
 }
 
 // ByOwner implements store.Reader.
@@ -40,7 +41,7 @@ func (s *Store) Used(ctx context.Context, account uuid.UUID, spans []number.Span
 		out = nil
 		b := &pgx.Batch{}
 		for _, sp := range number.Join(spans) {
-			b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
+			b.Queue(`SELECT `+columns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
 				ORDER BY number`, account, now, sp.From, sp.To).
 				Query(each(scanExtension, func(e store.Extension) { out = append(out, e) }))
 		}
@@ -52,16 +53,18 @@ func (s *Store) Used(ctx context.Context, account uuid.UUID, spans []number.Span
 	return out, nil
 }
 
-// The shift divides by number.BlockSize: CockroachDB's division is not one of integers.
-var occupancy = fmt.Sprintf(`SELECT (number - $3::INT8) >> %d AS block, count(*) FROM extensions
-	WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND %s AND NOT (number = ANY($5::INT8[])) GROUP BY block ORDER BY block`,
-	number.BlockShift, live)
+// occupancy counts by block. The shift divides by number.BlockSize: CockroachDB's division is not one of integers.
+func (s *Store) occupancy() string {
+	return fmt.Sprintf(`SELECT (number - $3::INT8) >> %d AS block, count(*) FROM (
+			SELECT number FROM %s WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND %s ORDER BY number
+		) AS used WHERE NOT (number = ANY($5::INT8[])) GROUP BY block ORDER BY block`, number.BlockShift, s.byNumber, live)
+}
 
 // Occupancy implements store.Reader.
 func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number.Span, except []number.Number, now time.Time,
 ) ([][]store.BlockUse, error) {
 	const op = "extension.Occupancy"
-	out := make([][]store.BlockUse, len(spans))
+	out, occupancy := make([][]store.BlockUse, len(spans)), s.occupancy()
 	ask := func(ctx context.Context, q crdb.Querier) error {
 		b := &pgx.Batch{}
 		for i, sp := range spans {
@@ -87,7 +90,8 @@ func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number
 func (s *Store) Gaps(ctx context.Context, account uuid.UUID, sp number.Span, now time.Time, limit int) ([]number.Span, error) {
 	return read(ctx, s.db, "extension.Gaps", pgx.RowToStructByPos[number.Span], `SELECT prev + 1, number - 1 FROM (
 			SELECT number, lag(number, 1, $3::INT8 - 1) OVER (ORDER BY number) AS prev FROM (
-				SELECT number FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+` UNION ALL SELECT $4::INT8 + 1
+				(SELECT number FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+` ORDER BY number)
+				UNION ALL SELECT $4::INT8 + 1
 			) AS used
 		) AS steps WHERE number - prev > 1 ORDER BY number LIMIT $5`, account, now, sp.From, sp.To, limit)
 }
@@ -99,8 +103,8 @@ func (s *Store) CountUsed(ctx context.Context, queries []store.UseQuery, except 
 	err := s.db.Do(ctx, op, func(ctx context.Context, q crdb.Querier) error {
 		b := &pgx.Batch{}
 		for i, u := range queries {
-			b.Queue(`SELECT count(*) FROM extensions WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
-				AND NOT (number = ANY($5::INT8[]))`, u.Account, now, u.From, u.To, ints(except)).
+			b.Queue(`SELECT count(*) FROM (SELECT number FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
+				ORDER BY number) AS used WHERE NOT (number = ANY($5::INT8[]))`, u.Account, now, u.From, u.To, ints(except)).
 				QueryRow(func(row pgx.Row) error { return row.Scan(&out[i]) })
 		}
 		return q.SendBatch(ctx, b).Close()
@@ -119,7 +123,11 @@ func (s *Store) ListExtensions(ctx context.Context, account uuid.UUID, page stor
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	return read(ctx, s.db, op, scanExtension, `SELECT `+columns+` FROM extensions
+	from := s.byNumber
+	if strings.Contains(where, filterColumns[store.FilterHolder]) {
+		from = "extensions" // those of one holder are few, whatever their numbers
+	}
+	return read(ctx, s.db, op, scanExtension, `SELECT `+columns+` FROM `+from+`
 		WHERE account_id = $1 AND `+live+` AND number > $3 AND `+where+` ORDER BY number LIMIT $4`, append(args, more...)...)
 }
 

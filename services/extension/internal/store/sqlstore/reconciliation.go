@@ -84,11 +84,12 @@ func scanNoted(row pgx.CollectableRow) (noted, error) {
 }
 
 // suspicion reads those of the extensions of one account that are as they were, and what was noted of them as they are.
-func suspicion(ctx context.Context, tx pgx.Tx, account uuid.UUID, missing []store.Owned) (same []store.Owned, known map[store.Owned]noted, err error) {
+func (s *Store) suspicion(ctx context.Context, tx pgx.Tx, account uuid.UUID, missing []store.Owned) (same []store.Owned, known map[store.Owned]noted, err error) {
 	is, known := map[store.Owned]bool{}, map[store.Owned]noted{}
 	numbers := numbersOwned(missing)
 	b := &pgx.Batch{}
-	b.Queue(`SELECT `+ownedColumns+` FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[]) AND owner_id IS NOT NULL`, account, numbers).
+	b.Queue(`SELECT `+ownedColumns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[]) AND owner_id IS NOT NULL
+		ORDER BY number`, account, numbers).
 		Query(each(scanOwned, func(o store.Owned) { is[o] = true }))
 	b.Queue(`SELECT `+ownedColumns+`, round, rounds FROM suspects WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbers).
 		Query(each(scanNoted, func(n noted) { known[n.Owned] = n }))
@@ -110,7 +111,7 @@ func (s *Store) ReportMissing(ctx context.Context, round int64, missing []store.
 		var suspects []store.Suspect
 		err := s.write(ctx, "extension.ReportMissing", func(ctx context.Context, tx pgx.Tx) error {
 			suspects = nil
-			same, known, err := suspicion(ctx, tx, account, of)
+			same, known, err := s.suspicion(ctx, tx, account, of)
 			if err != nil || len(same) == 0 {
 				return err
 			}
@@ -158,7 +159,7 @@ func (s *Store) Suspects(ctx context.Context, missing []store.Owned) ([]store.Su
 		var suspects []store.Suspect
 		err := s.db.Tx(ctx, "extension.Suspects", func(ctx context.Context, tx pgx.Tx) error {
 			suspects = nil
-			same, known, err := suspicion(ctx, tx, account, of)
+			same, known, err := s.suspicion(ctx, tx, account, of)
 			if err != nil {
 				return err
 			}
@@ -196,13 +197,13 @@ func (s *Store) ReleaseMissing(ctx context.Context, round int64, rounds, limit i
 		var same []store.Owned
 		err := s.write(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
 			var err error
-			if same, _, err = suspicion(ctx, tx, account, of); err != nil {
+			if same, _, err = s.suspicion(ctx, tx, account, of); err != nil {
 				return err
 			}
 			b := &pgx.Batch{}
 			b.Queue(`DELETE FROM suspects WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbersOwned(of))
 			if len(same) > 0 {
-				b.Queue(`DELETE FROM extensions WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbersOwned(same))
+				b.Queue(`DELETE FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbersOwned(same))
 			}
 			return tx.SendBatch(ctx, b).Close()
 		})

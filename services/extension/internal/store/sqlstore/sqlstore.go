@@ -3,6 +3,11 @@
 // Two habits come from how CockroachDB plans. Rows are looked up with `= ANY($n)`, which becomes point reads, and never by
 // joining an unnested array, which without fresh statistics becomes a scan of the whole account and so conflicts with every
 // other transaction. And rows are inserted plainly, without ON CONFLICT, whose check for conflicts is such a join.
+//
+// A third one comes from how both plan. What they know of a table is as old as its statistics, and those of a busy table may know
+// nothing of an account that has grown since: then any index that begins with account_id looks as good as another, and a few hundred
+// numbers could be looked for in all of the account's rows, by way of its owners. So what is read by number says by which index:
+// CockroachDB is told (Store.byNumber), PostgreSQL is asked for the order of numbers, which only the primary key has ready.
 package sqlstore
 
 import (
@@ -19,12 +24,22 @@ import (
 )
 
 // Store implements store.Store.
-type Store struct{ db *crdb.DB }
+type Store struct {
+	db *crdb.DB
+	// byNumber is the table of extensions, for statements that find rows by their numbers.
+	byNumber string
+}
 
 var _ store.Store = (*Store)(nil)
 
 // New returns a store in db, whose schema must be that of the service's migrations.
-func New(db *crdb.DB) *Store { return &Store{db: db} }
+func New(db *crdb.DB) *Store {
+	s := &Store{db: db, byNumber: "extensions"}
+	if db.Engine() == crdb.CockroachDB {
+		s.byNumber += "@primary"
+	}
+	return s
+}
 
 const (
 	columns = "number, state, owner_id, quarantine_until"
