@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -95,7 +94,7 @@ func newReplica(tb testing.TB, databaseURL, etcd string, issuer *issuertest.Issu
 	r := &replica{TB: tb, env: env, db: newProxy(tb, u.Host), etcd: newProxy(tb, e.Host)}
 	u.Host, e.Host = r.db.Addr().String(), r.etcd.Addr().String()
 	cfg := extension.DefaultConfig()
-	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = freeAddr(tb), "127.0.0.1:0", 0
+	cfg.Server.Addr, cfg.Server.OpsAddr, cfg.Server.DrainWait = testkit.FreeAddr(tb), "127.0.0.1:0", 0
 	cfg.TLS, cfg.Database.URL, cfg.Database.MaxConns = peers.TLS("extension"), u.String(), 6
 	cfg.Auth.Issuer, cfg.Auth.JWKSURL = issuer.URL, issuer.URL
 	cfg.Etcd.Endpoints, cfg.Etcd.SessionTTL = []string{e.String()}, sessionTTL
@@ -114,15 +113,6 @@ func newReplica(tb testing.TB, databaseURL, etcd string, issuer *issuertest.Issu
 		r.kill()
 	})
 	return r
-}
-
-// freeAddr finds a port that nobody uses, for a server that has to come back to it.
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { require.NoError(tb, l.Close()) }()
-	return l.Addr().String()
 }
 
 func (r *replica) start() {

@@ -152,7 +152,7 @@ func TestSender_outage(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		b := setup(t, e)
 		b.sender.Concurrency, b.sender.MaxAttempts = 4, 2
-		b.smtp.Address = freeAddr(t)
+		b.smtp.Address = testkit.FreeAddr(t)
 		keys := b.enqueue(t, 60)
 		b.start(t, nil)
 		tries := func() (attempts, touched int) {
@@ -187,7 +187,7 @@ func TestSender_outagePauses(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		b := setup(t, e)
 		b.sender.Concurrency, b.sender.OutagePause, b.sender.OutagePauseMax = 4, time.Hour, time.Hour
-		b.smtp.Address = freeAddr(t)
+		b.smtp.Address = testkit.FreeAddr(t)
 		script := &faults.Script{}
 		keys := b.enqueue(t, 60)
 		s := b.start(t, script)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -296,15 +295,6 @@ func TestNew_refusesBadConfig(t *testing.T) {
 		_, err := sender.New(nil, nil, cfg, sender.Options{})
 		require.Error(t, err, name)
 	}
-}
-
-// freeAddr returns an address on which nobody listens.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
 }
 
 var errLost = &crdb.AmbiguousError{Op: "test", Err: errors.New("the answer was lost")}
