@@ -155,7 +155,7 @@ fuzz: database ## run each fuzz target in turn for FUZZTIME (30s); TARGET=FuzzNa
 .PHONY: bench-extension
 bench-extension: database ## measure giving out extensions beside other strategies and the floors (QUICK=1 for less)
 	@mkdir -p .build
-	go test -run '^$$' -bench Extension -benchtime 1x -timeout 60m ./services/extension/internal/allocbench -args -json "$(CURDIR)/.build/bench-extension.json" $(if $(QUICK),-quick)
+	go test -run '^$$' -bench Extension -benchtime 1x -timeout 90m ./services/extension/internal/allocbench -args -json "$(CURDIR)/.build/bench-extension.json" $(if $(QUICK),-quick)
 
 .PHONY: check-linearizable
 check-linearizable: database ## replicas of the allocator are killed, paused and cut off while porcupine watches (DURATION=10m)

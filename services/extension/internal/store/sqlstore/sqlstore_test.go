@@ -32,12 +32,11 @@ func TestStore(t *testing.T) {
 
 // TestReadsByNumberOfANewAccount reads by number in an account that the table's statistics do not know, so that the planner takes it
 // for empty. No row may be found by way of its owner: of those that are looked at that way, there are as many as the account has.
-// CockroachDB is told which index to use; here it is PostgreSQL that has to be shown.
 func TestReadsByNumberOfANewAccount(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
 		if e.Kind() != crdb.PostgreSQL {
-			return
+			t.Skip("CockroachDB is told which index to use, and does not count what is read by which")
 		}
 		// One connection, so that what it did is counted before it is asked.
 		db := e.Open(t, e.NewURL(t, migrations.FS), func(c *crdb.Config, _ *crdb.Options) { c.MaxConns = 1 })
