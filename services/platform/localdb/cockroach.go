@@ -64,6 +64,10 @@ func within(ctx context.Context, timeout time.Duration, fetch func() (string, er
 	}
 }
 
+// cockroachCache holds more than what waits to be flushed can take of it, four tables of 64 MiB: in a cache that has less,
+// CockroachDB 20.1 looks for room forever, and the node never answers again. Memory is taken as it is used.
+const cockroachCache = "--cache=320MiB"
+
 // startCockroach runs one node.
 func startCockroach(ctx context.Context, binary string, opts *Options) (*Instance, error) {
 	binary, err := filepath.Abs(binary)
@@ -82,7 +86,7 @@ func startCockroach(ctx context.Context, binary string, opts *Options) (*Instanc
 	urlFile := filepath.Join(run, "url")
 	p, err := child{path: binary, dir: run, onDeath: syscall.SIGKILL, args: []string{
 		"start-single-node", "--insecure", "--store=" + store, "--listen-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0",
-		"--listening-url-file=" + urlFile, "--cache=128MiB", "--max-sql-memory=256MiB",
+		"--listening-url-file=" + urlFile, cockroachCache, "--max-sql-memory=256MiB",
 	}}.start()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(run))

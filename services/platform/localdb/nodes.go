@@ -89,7 +89,7 @@ func startCockroachNodes(ctx context.Context, binary string, opts *Options, coun
 		nodes[i] = &Node{Addr: addr, crash: syscall.SIGKILL, gentle: syscall.SIGKILL, answers: awaitSQL(addr, "root"), child: child{
 			path: binary, dir: run, onDeath: syscall.SIGKILL, args: []string{
 				"start", "--insecure", "--store=path=" + filepath.Join(data, "node"+strconv.Itoa(i)), "--listen-addr=" + addr,
-				"--http-addr=127.0.0.1:0", "--join=" + strings.Join(layout, ","), "--cache=64MiB", "--max-sql-memory=64MiB",
+				"--http-addr=127.0.0.1:0", "--join=" + strings.Join(layout, ","), cockroachCache, "--max-sql-memory=64MiB",
 			},
 		}}
 	}
