@@ -123,6 +123,7 @@ func (c Config) poolConfig(opts Options) (*pgxpool.Config, error) {
 	if c.StatementTimeout > 0 {
 		params["statement_timeout"] = strconv.FormatInt(c.StatementTimeout.Milliseconds(), 10)
 	}
+	pc.AfterConnect = planByStatement
 	if opts.TracerProvider != nil {
 		pc.ConnConfig.Tracer = otelpgx.NewTracer(
 			otelpgx.WithTracerProvider(opts.TracerProvider), otelpgx.WithDisableConnectionDetailsInAttributes())

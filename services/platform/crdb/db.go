@@ -130,6 +130,24 @@ func (d *DB) Version() string { return d.version }
 // Pool returns the pool, for what Tx and Do do not cover.
 func (d *DB) Pool() *pgxpool.Pool { return d.pool }
 
+// LookupJoin is the keyword for an inner join that reads the rows of its right side by key, one for each row of its left side.
+// CockroachDB is told so; PostgreSQL, which has no such word, finds out by itself (see planByStatement).
+func (d *DB) LookupJoin() string {
+	if d.engine == CockroachDB {
+		return "INNER LOOKUP JOIN"
+	}
+	return "JOIN"
+}
+
+// Index is how a statement names a table that it is to read by an index, whatever the planner thinks: CockroachDB is told,
+// PostgreSQL has no word for it. The index "primary" is the primary key.
+func (d *DB) Index(table, index string) string {
+	if d.engine == CockroachDB {
+		return table + "@" + index
+	}
+	return table
+}
+
 // Ping asks the server for a sign of life.
 func (d *DB) Ping(ctx context.Context) error {
 	if err := d.pool.Ping(ctx); err != nil {

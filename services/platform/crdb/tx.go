@@ -138,6 +138,24 @@ func (d *DB) TxReadBack(ctx context.Context, op string, fn func(ctx context.Cont
 	}
 }
 
+// insertRuns bounds how often TxInsert runs.
+const insertRuns = 4
+
+// TxInsert is TxReadBack for transactions that look for rows under unique keys and add them where they are missing. Where another
+// transaction adds one meanwhile, fn runs again: then it sees that row, and refuses with its own reason. What is returned after
+// some such runs is the error of the database.
+func (d *DB) TxInsert(ctx context.Context, op string, fn func(ctx context.Context, tx pgx.Tx) error,
+	committed func(ctx context.Context, q Querier) (bool, error),
+) (err error) {
+	for range insertRuns {
+		err = d.TxReadBack(ctx, op, fn, committed)
+		if Classify(err) != UniqueViolation {
+			break
+		}
+	}
+	return err
+}
+
 func (d *DB) readBack(ctx context.Context, op string, committed func(ctx context.Context, q Querier) (bool, error)) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readBackTimeout)
 	defer cancel()

@@ -100,10 +100,32 @@ func Up(ctx context.Context, url string, fsys fs.FS, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	if err := forgetAccounts(ctx, db); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	for _, r := range done {
 		log.InfoContext(ctx, "migration applied", "version", r.Source.Version, "file", path.Base(r.Source.Path), "took", r.Duration)
 	}
 	return nil
+}
+
+// forgetAccounts has PostgreSQL keep no statistics of accounts, whose sizes they would tell wrongly: those of the big ones too late,
+// and without a value (see package crdb) the average, which many small accounts bring down to a few rows, so that reading all
+// of an account seems to be cheap. Without statistics PostgreSQL takes every account for a two hundredth of the table. Columns that
+// came with a later migration are found, too.
+func forgetAccounts(ctx context.Context, db *sql.DB) error {
+	var cockroach bool
+	if err := db.QueryRowContext(ctx, "SELECT version() LIKE 'CockroachDB%'").Scan(&cockroach); err != nil || cockroach {
+		return err
+	}
+	_, err := db.ExecContext(ctx, `
+		DO $$ DECLARE t REGCLASS; BEGIN
+			FOR t IN SELECT a.attrelid FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+				WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::REGNAMESPACE AND a.attname = 'account_id'
+					AND a.attstattarget IS DISTINCT FROM 0 ORDER BY a.attrelid
+			LOOP EXECUTE format('ALTER TABLE %s ALTER COLUMN account_id SET STATISTICS 0', t); END LOOP;
+		END $$`)
+	return err
 }
 
 // prepare creates the version table with its first row, as several programs may try at once, which goose does not expect.

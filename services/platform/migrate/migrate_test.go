@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"context"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -66,6 +67,35 @@ func TestUpBringsSchemaAndCheckAgrees(t *testing.T) {
 
 		_, err := db.Pool().Exec(t.Context(), "INSERT INTO things (account_id, id, name, note) VALUES (gen_random_uuid(), gen_random_uuid(), 'a', 'b')")
 		require.NoError(t, err)
+	})
+}
+
+// TestPlansDoNotDependOnAccounts looks for what planners know of accounts, once there is much to know.
+func TestPlansDoNotDependOnAccounts(t *testing.T) {
+	t.Parallel()
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		db := e.New(t, files(first))
+		exec := func(sql string) {
+			_, err := db.Pool().Exec(t.Context(), sql)
+			require.NoError(t, err)
+		}
+		ask := func(sql string) (answer string) {
+			require.NoError(t, db.Pool().QueryRow(t.Context(), sql).Scan(&answer))
+			return answer
+		}
+		exec(`INSERT INTO things (account_id, id, name) SELECT md5((n % 10)::TEXT)::UUID, gen_random_uuid(), 'a' FROM generate_series(1, 1000) AS g (n)`)
+		if e.Kind() == crdb.PostgreSQL {
+			exec("ANALYZE things")
+			require.Equal(t, "id,name", ask("SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_stats WHERE tablename = 'things'"))
+			require.Equal(t, "force_generic_plan", ask("SHOW plan_cache_mode"))
+			return
+		}
+		exec("CREATE STATISTICS s FROM things")
+		if strings.HasPrefix(db.Version(), "v20.1.") {
+			require.Equal(t, "0", ask("SELECT count(histogram_id)::TEXT FROM [SHOW STATISTICS FOR TABLE things]"), "histograms are left out for all")
+			return
+		}
+		require.Equal(t, "off", ask("SHOW optimizer_use_histograms"))
 	})
 }
 

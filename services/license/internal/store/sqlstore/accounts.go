@@ -16,7 +16,7 @@ import (
 // CreateAccount implements store.Accounts.
 func (s *Store) CreateAccount(ctx context.Context, a model.Account, main model.Site, r store.Remember) ([]byte, error) {
 	var replay []byte
-	err := s.insertTx(ctx, "license.CreateAccount", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.db.TxInsert(ctx, "license.CreateAccount", func(ctx context.Context, tx pgx.Tx) (err error) {
 		if replay, err = remembered(ctx, tx, uuid.Nil, r); replay != nil || err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func (s *Store) CreateUsers(ctx context.Context, account uuid.UUID, n store.NewU
 		return nil, nil
 	}
 	var replay []byte
-	err := s.insertTx(ctx, "license.CreateUsers", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.db.TxInsert(ctx, "license.CreateUsers", func(ctx context.Context, tx pgx.Tx) (err error) {
 		if replay, err = remembered(ctx, tx, account, r); replay != nil || err != nil {
 			return err
 		}

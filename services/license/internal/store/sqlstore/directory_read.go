@@ -89,7 +89,7 @@ func userConditions(account uuid.UUID, q *store.UserQuery) (*where, error) {
 	for _, word := range q.Words {
 		w.contains("search_text", word)
 	}
-	return w, w.filter(q.Filter, userFilterColumns)
+	return w, w.sieve(q.Filter, userFilterColumns)
 }
 
 // ListUsers implements store.Directory. The page is found in the index by name, which holds all that is searched and filtered
@@ -104,7 +104,7 @@ func (s *Store) ListUsers(ctx context.Context, account uuid.UUID, query store.Us
 	}
 	sql := `WITH page AS (SELECT user_id AS id FROM users AS u WHERE ` + w.String() + `
 		ORDER BY sort_key, user_id LIMIT ` + w.arg(query.Limit) + `)
-		SELECT ` + userColumns + ` FROM page JOIN users AS u ON u.account_id = $1 AND u.user_id = page.id ORDER BY u.sort_key, u.user_id`
+		SELECT ` + userColumns + ` FROM page ` + s.db.LookupJoin() + ` users AS u ON u.account_id = $1 AND u.user_id = page.id ORDER BY u.sort_key, u.user_id`
 	err = s.db.Do(ctx, "license.ListUsers", func(ctx context.Context, q crdb.Querier) error {
 		rows, err := q.Query(ctx, sql, w.args...)
 		if err != nil {

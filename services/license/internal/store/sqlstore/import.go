@@ -36,7 +36,7 @@ func (s *Store) CreateImport(ctx context.Context, m model.Import, r store.Rememb
 		own = asDryRun(r)
 	}
 	var id uuid.UUID
-	err := s.insertTx(ctx, "license.CreateImport", func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.TxInsert(ctx, "license.CreateImport", func(ctx context.Context, tx pgx.Tx) error {
 		id = m.ID
 		known, err := remembered(ctx, tx, m.AccountID, r)
 		if m.ValidateOnly && known == nil && err == nil {

@@ -60,12 +60,25 @@ func (s *Store) deleteImport(ctx context.Context, id uuid.UUID) error {
 		}
 	}
 	return s.db.Tx(ctx, "license.DeleteImport", func(ctx context.Context, tx pgx.Tx) error {
+		// What is remembered under its request id goes with it: a later call under this id begins afresh. The id is read first, as
+		// CockroachDB would look for one that it has yet to work out in all requests.
+		var account uuid.UUID
+		var r store.Remember
+		var dryRun bool
+		err := tx.QueryRow(ctx, `SELECT account_id, request_id, validate_only FROM operations WHERE operation_id = $1 AND state = 'DELETING'`, id).
+			Scan(&account, &r.RequestID, &dryRun)
+		if crdb.Classify(err) == crdb.NotFound {
+			return nil // a neighbour was faster
+		}
+		if err != nil {
+			return err
+		}
+		if dryRun {
+			r = asDryRun(r)
+		}
 		var batch pgx.Batch
-		// What is remembered under its request id goes with it: a later call under this id begins afresh.
-		batch.Queue(`DELETE FROM requests WHERE (account_id, request_id) IN
-			(SELECT account_id, CASE WHEN validate_only THEN $3::TEXT || request_id ELSE request_id END FROM operations WHERE operation_id = $1)
-			AND response = $2`, id, id[:], asDryRun(store.Remember{}).Key())
-		batch.Queue(`DELETE FROM operations WHERE operation_id = $1 AND state = 'DELETING'`, id)
+		batch.Queue(`DELETE FROM requests WHERE account_id = $1 AND request_id = $2 AND response = $3`, account, r.Key(), id[:])
+		batch.Queue(`DELETE FROM operations WHERE operation_id = $1`, id)
 		return tx.SendBatch(ctx, &batch).Close()
 	})
 }

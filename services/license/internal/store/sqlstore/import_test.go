@@ -20,12 +20,7 @@ import (
 
 func TestImports(t *testing.T) {
 	t.Parallel()
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		storetest.Imports(t, func(t *testing.T) (store.Store, store.Store) {
-			url := e.NewURL(t, migrations.FS)
-			return sqlstore.New(e.Open(t, url)), sqlstore.New(e.Open(t, url))
-		})
-	})
+	runSuite(t, storetest.Imports)
 }
 
 // TestImportsLostAnswers carries out every transaction of an import once while its result is not known: it counts as done, and

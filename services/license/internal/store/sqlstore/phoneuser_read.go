@@ -108,7 +108,7 @@ func phoneUserConditions(account uuid.UUID, q *store.PhoneUserQuery) (*where, er
 				"::TEXT, package_id::TEXT) > 0 THEN 'INACTIVE' ELSE 'ACTIVE' END)"
 		}
 	}
-	return w, w.filter(q.Filter, columns)
+	return w, w.sieve(q.Filter, columns)
 }
 
 // wordOfPhoneUser asks that word begins a word of name or e-mail address, the extension or a direct number. Only words that look
@@ -156,7 +156,7 @@ func (s *Store) ListPhoneUsers(ctx context.Context, account uuid.UUID, query sto
 	}
 	sql := `WITH page AS (SELECT phone_user_id AS id FROM phone_users WHERE ` + w.String() + `
 		ORDER BY ` + key + direction + `, phone_user_id` + direction + ` LIMIT ` + w.arg(query.Limit) + `)
-		SELECT ` + phoneUserColumns + ` FROM page JOIN phone_users AS p ON p.account_id = $1 AND p.phone_user_id = page.id
+		SELECT ` + phoneUserColumns + ` FROM page ` + s.db.LookupJoin() + ` phone_users AS p ON p.account_id = $1 AND p.phone_user_id = page.id
 		ORDER BY p.` + key + direction + `, p.phone_user_id` + direction
 	err = s.db.Do(ctx, "license.ListPhoneUsers", func(ctx context.Context, q crdb.Querier) error {
 		rows, err := q.Query(ctx, sql, w.args...)

@@ -16,10 +16,6 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
-// uniqueRuns bounds how often a transaction is run again because another replica inserted the same key meanwhile. The next
-// run sees that row and refuses with its reason.
-const uniqueRuns = 4
-
 // BeginSagas implements store.Provisioning: one transaction of one round trip that reads, one that writes, and the commit,
 // however many operations begin.
 func (s *Store) BeginSagas(ctx context.Context, account uuid.UUID, begins []store.Begin) ([]store.BeginResult, error) {
@@ -28,28 +24,22 @@ func (s *Store) BeginSagas(ctx context.Context, account uuid.UUID, begins []stor
 	for i := range begins {
 		sagaIDs[i] = begins[i].Saga.ID
 	}
-	var err error
-	for range uniqueRuns {
-		err = s.db.TxReadBack(ctx, "license.BeginSagas", func(ctx context.Context, tx pgx.Tx) error {
-			state, err := readBeginState(ctx, tx, account, begins)
-			if err != nil {
-				return err
-			}
-			if err := state.readRevived(ctx, tx, begins); err != nil {
-				return err
-			}
-			var accepted []*store.Begin
-			results, accepted = state.decide(begins)
-			return writeBegins(ctx, tx, account, accepted)
-		}, func(ctx context.Context, q crdb.Querier) (bool, error) {
-			var found bool
-			err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]))`, sagaIDs).Scan(&found)
-			return found, err
-		})
-		if crdb.Classify(err) != crdb.UniqueViolation {
-			break
+	err := s.db.TxInsert(ctx, "license.BeginSagas", func(ctx context.Context, tx pgx.Tx) error {
+		state, err := readBeginState(ctx, tx, account, begins)
+		if err != nil {
+			return err
 		}
-	}
+		if err := state.readRevived(ctx, tx, begins); err != nil {
+			return err
+		}
+		var accepted []*store.Begin
+		results, accepted = state.decide(begins)
+		return writeBegins(ctx, tx, account, accepted)
+	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
+		var found bool
+		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]))`, sagaIDs).Scan(&found)
+		return found, err
+	})
 	return results, err
 }
 

@@ -20,12 +20,7 @@ import (
 
 func TestProvisioning(t *testing.T) {
 	t.Parallel()
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		storetest.Provisioning(t, func(t *testing.T) (store.Store, store.Store) {
-			url := e.NewURL(t, migrations.FS)
-			return sqlstore.New(e.Open(t, url)), sqlstore.New(e.Open(t, url))
-		})
-	})
+	runSuite(t, storetest.Provisioning)
 }
 
 // TestProvisioningLostAnswers runs the life of an operation while every transaction of it is executed and then reported as not

@@ -24,14 +24,50 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
+// runSuite runs a suite, and then looks at how the databases would carry out its statements if there was much in them.
+func runSuite(t *testing.T, suite func(t *testing.T, open func(t *testing.T) (store.Store, store.Store))) {
+	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
+		var seen testkit.Statements
+		t.Run("suite", func(t *testing.T) {
+			suite(t, func(t *testing.T) (store.Store, store.Store) {
+				url := e.NewURL(t, migrations.FS)
+				return sqlstore.New(e.Open(t, url, seen.Record)), sqlstore.New(e.Open(t, url, seen.Record))
+			})
+		})
+		t.Run("plans", func(t *testing.T) { seen.CheckPlans(t, e, migrations.FS, bigTables, readAll...) })
+	})
+}
+
+// bigTables grow with the phone users of an account, or with what happens to them.
+var bigTables = map[string]string{
+	"users": `INSERT INTO users (account_id, user_id, email, email_key, given_name, family_name, display_name, sort_key, search_text, role,
+			status, features, create_time)
+		SELECT md5((n % $1)::TEXT)::UUID, gen_random_uuid(), n::TEXT || '@example.com', n::TEXT || '@example.com', 'A', n::TEXT, 'A ' || n::TEXT, 'a ' || n::TEXT,
+			'a ' || n::TEXT, 'MEMBER', 'ACTIVE', '', now() - n * INTERVAL '1 minute' FROM generate_series(1, $2) AS g (n)`,
+	"phone_users": `INSERT INTO phone_users (account_id, phone_user_id, assignee_kind, assignee_id, live_assignee_id, display_name, email, sort_key,
+			search_text, state, extension_number, site_id, phone_numbers, trashed_phone_numbers, settings, setup_complete, invited, revision,
+			create_time, update_time)
+		SELECT md5((n % $1)::TEXT)::UUID, gen_random_uuid(), 'USER', gen_random_uuid(), gen_random_uuid(), 'A ' || n::TEXT, n::TEXT || '@example.com', 'a ' || n::TEXT,
+			' a ' || n::TEXT, 'ACTIVE', n::TEXT, md5((n % $1)::TEXT)::UUID, '', '', '{}', TRUE, FALSE, 1, now() - n * INTERVAL '1 minute', now()
+		FROM generate_series(1, $2) AS g (n)`,
+	"account_log": `INSERT INTO account_log (account_id, time, entry_id, kind, phone_user_id, assignee_kind, assignee_id, display_name, actor, request_id,
+			before, after)
+		SELECT md5((n % $1)::TEXT)::UUID, now() - n * INTERVAL '1 minute', gen_random_uuid(), 'ASSIGNED', gen_random_uuid(), 'USER', gen_random_uuid(),
+			'A ' || n::TEXT, '', '', '{}', '{}' FROM generate_series(1, $2) AS g (n)`,
+	"requests": `INSERT INTO requests (account_id, request_id, body_hash, response, create_time)
+		SELECT md5((n % $1)::TEXT)::UUID, n::TEXT, '', '', now() - n * INTERVAL '1 minute' FROM generate_series(1, $2) AS g (n)`,
+}
+
+// readAll is what may look at all phone users, or all people, of an account: counts, and searches for what no index by name holds,
+// direct numbers, who has a licence, and whether anybody is at a site.
+var readAll = []string{
+	"license.DeleteSite EXISTS",
+	"license.CountPhoneUsers", "license.CountUsers", "license.ListPhoneUsers strpos(phone_numbers", "license.ListUsers EXISTS",
+}
+
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		storetest.Records(t, func(t *testing.T) (store.Store, store.Store) {
-			url := e.NewURL(t, migrations.FS)
-			return sqlstore.New(e.Open(t, url)), sqlstore.New(e.Open(t, url))
-		})
-	})
+	runSuite(t, storetest.Records)
 }
 
 // TestRecordsLostAnswers carries out every write once while its result is not known: it counts as done, and is done once.

@@ -15,22 +15,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/errs"
 )
 
-// insertTx runs a transaction that adds rows under unique keys. Where another transaction adds the same key meanwhile, it runs
-// again: the next run sees that row and refuses with its reason. committed tells after an ambiguous commit whether fn's rows
-// are there.
-func (s *Store) insertTx(ctx context.Context, op string, fn func(ctx context.Context, tx pgx.Tx) error,
-	committed func(ctx context.Context, q crdb.Querier) (bool, error),
-) (err error) {
-	for range uniqueRuns {
-		err = s.db.TxReadBack(ctx, op, fn, committed)
-		if crdb.Classify(err) != crdb.UniqueViolation {
-			break
-		}
-	}
-	return err
-}
-
-// exists returns a committed function for insertTx.
+// exists returns a committed function for crdb.DB.TxInsert.
 func exists(query string, args ...any) func(ctx context.Context, q crdb.Querier) (bool, error) {
 	return func(ctx context.Context, q crdb.Querier) (bool, error) {
 		var found bool

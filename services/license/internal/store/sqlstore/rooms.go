@@ -22,7 +22,7 @@ func scanRoom(row pgx.CollectableRow) (r model.Room, err error) {
 // CreateRoom implements store.Directory.
 func (s *Store) CreateRoom(ctx context.Context, room model.Room) (model.Room, error) {
 	asked := room.SiteID
-	err := s.insertTx(ctx, "license.CreateRoom", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.db.TxInsert(ctx, "license.CreateRoom", func(ctx context.Context, tx pgx.Tx) (err error) {
 		if room.SiteID, err = resolveSite(ctx, tx, room.AccountID, asked); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func siteCodeKey(st *model.Site) *string { return toNull(model.Fold(st.SiteCode)
 
 // CreateSite implements store.Sites.
 func (s *Store) CreateSite(ctx context.Context, st model.Site, limit int) error {
-	err := s.insertTx(ctx, "license.CreateSite", func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.TxInsert(ctx, "license.CreateSite", func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockAccount(ctx, tx, st.AccountID); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (s *Store) CreateTemplate(ctx context.Context, t model.Template, limit int)
 	if err != nil {
 		return err
 	}
-	err = s.insertTx(ctx, "license.CreateTemplate", func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.TxInsert(ctx, "license.CreateTemplate", func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockAccount(ctx, tx, t.AccountID); err != nil {
 			return err
 		}

@@ -43,6 +43,17 @@ func (w *where) filter(f filter.Filter, columns filter.Columns) error {
 	return nil
 }
 
+// sieve adds the condition of a filter that no index serves. It stands in a CASE, of which databases think that half of the rows
+// pass: where they think that hardly any do, they read and sort all of an account instead of the beginning of an index.
+func (w *where) sieve(f filter.Filter, columns filter.Columns) error {
+	n := len(w.conditions)
+	if err := w.filter(f, columns); err != nil || n == len(w.conditions) {
+		return err
+	}
+	w.conditions[n] = "CASE WHEN " + w.conditions[n] + " THEN TRUE ELSE FALSE END"
+	return nil
+}
+
 // contains asks that column has word somewhere. It is strpos rather than LIKE: nothing to escape, and three times as fast on
 // CockroachDB 20.1.
 func (w *where) contains(column, word string) {

@@ -14,22 +14,22 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/filter"
 )
 
-// CreateNumbers implements store.Store.
+// CreateNumbers implements store.Store. It looks for the numbers first, and then adds them plainly: to see by itself which are there,
+// CockroachDB may read all of the account's numbers.
 func (s *Store) CreateNumbers(ctx context.Context, account uuid.UUID, numbers []string, createTime time.Time) error {
-	err := s.db.TxReadBack(ctx, OpCreateNumbers, func(ctx context.Context, tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, `
-			INSERT INTO phone_numbers (account_id, number, state, create_time)
-			SELECT $1::UUID, unnest($2::TEXT[]), 'AVAILABLE', $3::TIMESTAMPTZ
-			ON CONFLICT (account_id, number) DO NOTHING
-			RETURNING number`, account, numbers, createTime)
-		added, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	err := s.db.TxInsert(ctx, OpCreateNumbers, func(ctx context.Context, tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `SELECT number FROM phone_numbers WHERE account_id = $1 AND number = ANY($2::TEXT[])`, account, numbers)
+		there, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return err
 		}
-		if there := others(numbers, added); len(there) > 0 {
-			return &books.RefusalError{Kind: books.NumberExists, Items: there}
+		if len(there) > 0 {
+			return &books.RefusalError{Kind: books.NumberExists, Items: among(numbers, there)}
 		}
-		return nil
+		_, err = tx.Exec(ctx, `
+			INSERT INTO phone_numbers (account_id, number, state, create_time)
+			SELECT $1::UUID, unnest($2::TEXT[]), 'AVAILABLE', $3::TIMESTAMPTZ`, account, numbers, createTime)
+		return err
 	}, func(ctx context.Context, q crdb.Querier) (all bool, err error) {
 		// Nobody else can have added all of these at the same microsecond.
 		err = q.QueryRow(ctx, `
@@ -43,15 +43,20 @@ func (s *Store) CreateNumbers(ctx context.Context, account uuid.UUID, numbers []
 	return nil
 }
 
+// among returns the numbers that are some, with their indexes.
+func among(numbers, some []string) []books.Item { return pick(numbers, some, true) }
+
 // others returns the numbers that are not among some, with their indexes.
-func others(numbers, some []string) []books.Item {
+func others(numbers, some []string) []books.Item { return pick(numbers, some, false) }
+
+func pick(numbers, some []string, want bool) []books.Item {
 	in := make(map[string]bool, len(some))
 	for _, n := range some {
 		in[n] = true
 	}
 	var out []books.Item
 	for i, n := range numbers {
-		if !in[n] {
+		if in[n] == want {
 			out = append(out, books.Item{Index: i, Number: n})
 		}
 	}

@@ -22,10 +22,25 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
+// bigTables grow with the phone users of an account.
+var bigTables = map[string]string{
+	"phone_numbers": `INSERT INTO phone_numbers (account_id, number, state, owner_id, create_time)
+		SELECT md5((n % $1)::TEXT)::UUID, '+1' || n::TEXT, 'ASSIGNED', gen_random_uuid(), now() FROM generate_series(1, $2) AS g (n)`,
+	"package_assignments": `INSERT INTO package_assignments (account_id, owner_id, package_id, create_time)
+		SELECT md5((n % $1)::TEXT)::UUID, gen_random_uuid(), md5((n % $1::INT8)::TEXT)::UUID, now() FROM generate_series(1, $2) AS g (n)`,
+}
+
+// readAll are the operations that are there to look at all of an account.
+var readAll = []string{"numbering.Audit", "numbering.CountNumbers"}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS)) })
+		var seen testkit.Statements
+		t.Run("suite", func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS, seen.Record)) })
+		})
+		t.Run("plans", func(t *testing.T) { seen.CheckPlans(t, e, migrations.FS, bigTables, readAll...) })
 	})
 }
 
