@@ -130,8 +130,8 @@ func (d *DB) Version() string { return d.version }
 // Pool returns the pool, for what Tx and Do do not cover.
 func (d *DB) Pool() *pgxpool.Pool { return d.pool }
 
-// LookupJoin is the keyword for an inner join that reads the rows of its right side by key, one for each row of its left side.
-// CockroachDB is told so; PostgreSQL, which has no such word, finds out by itself (see planByStatement).
+// LookupJoin are the words for an inner join that reads the rows of its right side by key, one for each row of its left side. CockroachDB
+// is told so; PostgreSQL, which has no such words, finds out by itself (see planByStatement).
 func (d *DB) LookupJoin() string {
 	if d.engine == CockroachDB {
 		return "INNER LOOKUP JOIN"

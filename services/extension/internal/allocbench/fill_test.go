@@ -9,7 +9,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/extension/internal/number"
 )
 
-// fills are how many of an account's million numbers are assigned before anything is measured.
+// fills are how many of the numbers of an account are assigned before anything is measured.
 var fills = []int{1_000, 100_000, 900_000}
 
 // fill measures whether giving out a number costs more when many are assigned, in rounds, and reports of each case the round with the
@@ -23,7 +23,7 @@ func (m *measurement) fill() {
 	}
 	tenants := make([]tenant, len(wanted))
 	for i, assigned := range wanted {
-		tenants[i] = m.tenant(m.db, firstNumber, "1999999")
+		tenants[i] = m.tenant(m.db, firstNumber, "4999999") // room for what is measured
 		m.assign(tenants[i], assigned)
 	}
 	for _, s := range []shape{{1, 1}, {32, 1}} {

@@ -30,8 +30,8 @@ import (
 type Config struct {
 	// MaxBatch is how many people one call takes.
 	MaxBatch int `koanf:"max_batch"`
-	// DriveTimeout is how long a caller's operation is driven before the reconciler has to take over; Claim is how long the
-	// reconciler leaves it alone, and must be longer.
+	// DriveTimeout is how long a caller's operation is driven before the reconciler has to take over. Claim is how long the
+	// reconciler leaves it alone once its driver is not heard of any more: the driver renews the claim three times in that time.
 	DriveTimeout time.Duration `koanf:"drive_timeout"`
 	Claim        time.Duration `koanf:"claim"`
 	// ReconcileInterval is how often the reconciler looks for operations without a driver, and ReconcileBatch how many it
@@ -55,7 +55,7 @@ type Config struct {
 // DefaultConfig returns the settings used where Config says nothing.
 func DefaultConfig() Config {
 	return Config{
-		MaxBatch: 100, DriveTimeout: 20 * time.Second, Claim: 30 * time.Second,
+		MaxBatch: 100, DriveTimeout: 20 * time.Second, Claim: 9 * time.Second,
 		ReconcileInterval: time.Second, ReconcileBatch: 20, OutboxInterval: time.Second, OutboxClaim: 15 * time.Second,
 		TrashTime: 30 * 24 * time.Hour, PurgeInterval: 10 * time.Second,
 		ResendCooldown: time.Minute, PortalURL: "http://127.0.0.1:8080",
@@ -74,6 +74,7 @@ type Engine struct {
 	log        *slog.Logger
 	metrics    *metrics
 	relay      *Relay
+	driven     driven
 
 	begins   *groupcommit.Group[uuid.UUID, store.Begin, store.BeginResult]
 	finishes *groupcommit.Group[uuid.UUID, store.Finish, bool]
@@ -225,6 +226,7 @@ func (e *Engine) awaitAnswer(ctx context.Context, r request, answer proto.Messag
 // drive brings a saga to its end: forward, or back after a definitive refusal, which is then the error. Trouble that may pass
 // is tried again while ctx lasts; after that the saga is left to the reconciler.
 func (e *Engine) drive(ctx context.Context, s *store.Saga, op operation, locked []model.PhoneUser) (proto.Message, error) {
+	defer e.driven.add(s.ID)()
 	if s.State == store.SagaUndoing {
 		return nil, e.takeBack(ctx, s, op)
 	}

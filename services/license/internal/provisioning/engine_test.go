@@ -25,7 +25,7 @@ import (
 )
 
 // makeWorld makes a world and ends the one before.
-type makeWorld func(seats, people int) *world
+type makeWorld func(seats, people int, change ...func(*provisioning.Config)) *world
 
 // eachWorld runs test on every engine.
 func eachWorld(t *testing.T, test func(t *testing.T, newWorld makeWorld)) {
@@ -36,11 +36,11 @@ func eachWorld(t *testing.T, test func(t *testing.T, newWorld makeWorld)) {
 		db := e.Open(t, url, func(_ *crdb.Config, o *crdb.Options) { o.Faults = script })
 		quiet := e.Open(t, url)
 		var open *world
-		test(t, func(seats, people int) *world {
+		test(t, func(seats, people int, change ...func(*provisioning.Config)) *world {
 			if open != nil {
 				open.close()
 			}
-			open = newWorld(t, db, quiet, script, seats, people)
+			open = newWorld(t, db, quiet, script, seats, people, change...)
 			return open
 		})
 	})

@@ -3,7 +3,9 @@ package provisioning
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,9 +16,12 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/telemetry"
 )
 
-// RunReconciler drives sagas whose driver died or gave up, until ctx ends. Several replicas may run it: a saga is claimed by one
-// of them, and were two to drive it, every step can be repeated.
+// RunReconciler drives sagas whose driver died or gave up, until ctx ends, and renews the claims of those that are driven here. Several
+// replicas may run it: a saga is claimed by one of them, and were two to drive it, every step can be repeated.
 func (e *Engine) RunReconciler(ctx context.Context) {
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	keeping.Go(func() { e.keepClaims(ctx) })
 	tick := time.NewTicker(e.cfg.ReconcileInterval)
 	defer tick.Stop()
 	var look store.Look
@@ -77,6 +82,9 @@ func (e *Engine) resume(ctx context.Context, s *store.Saga) {
 	}
 	refused := s.State == store.SagaUndoing
 	_, err = e.drive(ctx, s, op, locked)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		e.giveBack(ctx, s)
+	}
 	switch {
 	case err != nil:
 		log.InfoContext(ctx, "operation resumed", "outcome", err.Error())

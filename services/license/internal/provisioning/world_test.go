@@ -395,7 +395,7 @@ type world struct {
 	close func()
 }
 
-func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, people int) *world {
+func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, people int, change ...func(*provisioning.Config)) *world {
 	t.Helper()
 	w := &world{
 		store: newKinds(sqlstore.New(db)), reader: sqlstore.New(quiet), pool: quiet.Pool(), books: newBooks(script),
@@ -409,6 +409,9 @@ func newWorld(t *testing.T, db, quiet *crdb.DB, script *faults.Script, seats, pe
 	// Claims are long, so that no operation is taken up while its driver still drives, however slow the machine is: see quiet.
 	cfg.Claim, cfg.ReconcileInterval = time.Hour, 20*time.Millisecond
 	cfg.OutboxClaim = 300 * time.Millisecond
+	for _, c := range change {
+		c(&cfg)
+	}
 	log := slog.New(slog.NewTextHandler(&w.logged, nil))
 	w.relay = provisioning.NewRelay(cfg, w.store, w.mail, log, nil)
 	w.engine = provisioning.New(cfg, provisioning.Deps{

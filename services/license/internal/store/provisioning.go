@@ -36,6 +36,10 @@ type Provisioning interface {
 	// Only those whose claim ended within the last window are looked at; 0 looks at all (see Look).
 	ClaimSagas(ctx context.Context, window time.Duration, limit int, claim time.Duration) ([]Saga, error)
 
+	// KeepSagas has claims end after claim from now, for whoever is still at work on the sagas; 0 ends them, so that others may go on at
+	// once. Sagas that are gone are left out, and whose the claims are is not asked.
+	KeepSagas(ctx context.Context, sagas []uuid.UUID, claim time.Duration) error
+
 	// LockedPhoneUsers reads the phone users of a saga, in the order of its plan; those gone are left out.
 	LockedPhoneUsers(ctx context.Context, s *Saga) ([]model.PhoneUser, error)
 

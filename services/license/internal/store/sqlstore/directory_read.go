@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -79,32 +80,48 @@ func fillUserLicences(ctx context.Context, q crdb.Querier, account uuid.UUID, us
 	return err
 }
 
-// licensedSQL says whether the person u has a licence outside the trash.
-const licensedSQL = `(EXISTS (SELECT 1 FROM phone_users AS p WHERE p.account_id = $1 AND p.live_assignee_id = u.user_id))`
+var userFilterColumns = filter.Columns{
+	"licensed": "(p.live_assignee_id IS NOT NULL)", "status": "u.status", "role": "u.role", "email": "u.email_key",
+}
 
-var userFilterColumns = filter.Columns{"licensed": licensedSQL, "status": "status", "role": "role", "email": "email_key"}
+// joinLicences joins the licences outside the trash, of which a person has one at most.
+const joinLicences = ` LEFT JOIN phone_users AS p ON p.account_id = $1 AND p.live_assignee_id = u.user_id`
 
-func userConditions(account uuid.UUID, q *store.UserQuery) (*where, error) {
-	w := ofAccount(account)
-	for _, word := range q.Words {
-		w.contains("search_text", word)
+// lookUpLicences is joinLicences one by one, for a page of people. Each engine has to be told in its own words.
+func (s *Store) lookUpLicences() string {
+	if s.db.Engine() == crdb.CockroachDB {
+		return ` LEFT LOOKUP JOIN phone_users AS p ON p.account_id = $1 AND p.live_assignee_id = u.user_id`
 	}
-	return w, w.sieve(q.Filter, userFilterColumns)
+	return ` LEFT JOIN LATERAL (SELECT live_assignee_id FROM phone_users WHERE account_id = $1 AND live_assignee_id = u.user_id LIMIT 1) AS p ON TRUE`
+}
+
+// userQuery renders what people are read from, and what a list of them is narrowed by. licences join licences to the people u, in case
+// it is asked who has one.
+func userQuery(account uuid.UUID, q *store.UserQuery, licences string) (from string, w *where, err error) {
+	from, w = "users AS u", &where{conditions: []string{"u.account_id = $1"}, args: []any{account}}
+	if slices.Contains(q.Filter.Fields(), "licensed") {
+		from += licences
+	}
+	for _, word := range q.Words {
+		w.contains("u.search_text", word)
+	}
+	return from, w, w.sieve(q.Filter, userFilterColumns)
 }
 
 // ListUsers implements store.Directory. The page is found in the index by name, which holds all that is searched and filtered
 // by; its rows are then read by key. In one step, CockroachDB 20.1 would read and sort the whole account.
 func (s *Store) ListUsers(ctx context.Context, account uuid.UUID, query store.UserQuery) (users []model.User, err error) {
-	w, err := userConditions(account, &query)
+	from, w, err := userQuery(account, &query, s.lookUpLicences())
 	if err != nil {
 		return nil, err
 	}
 	if a := query.After; a != nil {
-		w.and("(sort_key, user_id) > (" + w.arg(a.Key) + "::TEXT, " + w.arg(a.ID) + "::UUID)")
+		w.and("(u.sort_key, u.user_id) > (" + w.arg(a.Key) + "::TEXT, " + w.arg(a.ID) + "::UUID)")
 	}
-	sql := `WITH page AS (SELECT user_id AS id FROM users AS u WHERE ` + w.String() + `
-		ORDER BY sort_key, user_id LIMIT ` + w.arg(query.Limit) + `)
-		SELECT ` + userColumns + ` FROM page ` + s.db.LookupJoin() + ` users AS u ON u.account_id = $1 AND u.user_id = page.id ORDER BY u.sort_key, u.user_id`
+	sql := `WITH page AS (SELECT u.user_id AS id FROM ` + from + ` WHERE ` + w.String() + `
+		ORDER BY u.sort_key, u.user_id LIMIT ` + w.arg(query.Limit) + `)
+		SELECT ` + userColumns + ` FROM page ` + s.db.LookupJoin() + ` users AS u ON u.account_id = $1 AND u.user_id = page.id
+		ORDER BY u.sort_key, u.user_id`
 	err = s.db.Do(ctx, "license.ListUsers", func(ctx context.Context, q crdb.Querier) error {
 		rows, err := q.Query(ctx, sql, w.args...)
 		if err != nil {
@@ -120,11 +137,11 @@ func (s *Store) ListUsers(ctx context.Context, account uuid.UUID, query store.Us
 
 // CountUsers implements store.Directory.
 func (s *Store) CountUsers(ctx context.Context, account uuid.UUID, query store.UserQuery) (int, error) {
-	w, err := userConditions(account, &query)
+	from, w, err := userQuery(account, &query, joinLicences)
 	if err != nil {
 		return 0, err
 	}
-	return s.count(ctx, "license.CountUsers", `SELECT count(*) FROM users AS u WHERE `+w.String(), w.args)
+	return s.count(ctx, "license.CountUsers", `SELECT count(*) FROM `+from+` WHERE `+w.String(), w.args)
 }
 
 func (s *Store) count(ctx context.Context, op, sql string, args []any) (n int, err error) {

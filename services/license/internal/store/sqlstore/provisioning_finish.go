@@ -220,6 +220,18 @@ func (s *Store) ClaimSagas(ctx context.Context, window time.Duration, limit int,
 	return sagas, err
 }
 
+// KeepSagas implements store.Provisioning.
+func (s *Store) KeepSagas(ctx context.Context, sagas []uuid.UUID, claim time.Duration) error {
+	if len(sagas) == 0 {
+		return nil
+	}
+	return s.db.Do(ctx, "license.KeepSagas", func(ctx context.Context, q crdb.Querier) error {
+		_, err := q.Exec(ctx, `UPDATE sagas SET claimed_until = now() + $2::INT8 * INTERVAL '1 millisecond' WHERE saga_id = ANY($1::UUID[])`,
+			sagas, claim.Milliseconds())
+		return err
+	})
+}
+
 // windowMilliseconds is how far back a look goes; a century when it takes everything.
 func windowMilliseconds(window time.Duration) int64 {
 	if window <= 0 {

@@ -326,6 +326,13 @@ func testClaim(t *testing.T, f *fixture) {
 	claimed, err = f.store.ClaimSagas(t.Context(), 0, 10, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, claimed)
+
+	require.NoError(t, f.store.KeepSagas(t.Context(), []uuid.UUID{held.Saga.ID, free.Saga.ID, uuid.New()}, 0))
+	require.NoError(t, f.store.KeepSagas(t.Context(), []uuid.UUID{free.Saga.ID}, time.Minute))
+	claimed, err = f.other.ClaimSagas(t.Context(), time.Hour, 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1, "what is given back is taken up, and what is kept is not")
+	require.Equal(t, held.Saga.ID, claimed[0].ID)
 }
 
 func testChangePhoneUser(t *testing.T, f *fixture) {
