@@ -30,7 +30,7 @@ type Config struct {
 // DefaultConfig returns the settings used where Config says nothing.
 func DefaultConfig() Config {
 	return Config{
-		MaxRows: 100_000, Workers: 2, Chunk: 1000, Batch: 100, Parallel: 10, PollInterval: time.Second, Claim: 30 * time.Second,
+		MaxRows: 100_000, Workers: 2, Chunk: 1000, Batch: 100, Parallel: 10, PollInterval: time.Second, Claim: 9 * time.Second,
 		CallTimeout: 30 * time.Second, StallTimeout: 30 * time.Minute, Kept: 30 * 24 * time.Hour, Abandoned: time.Hour,
 	}
 }
