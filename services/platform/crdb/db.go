@@ -148,6 +148,16 @@ func (d *DB) Index(table, index string) string {
 	return table
 }
 
+// OneByOne is a condition, true for all rows, for statements that look rows up by a list of keys in an index that holds all they ask
+// for. PostgreSQL would rather read all of an account in such an index than look ten keys up, and then be in conflict with whoever
+// adds to the account. This keeps it from reading the index alone, which makes all rows dear but those looked up.
+func (d *DB) OneByOne() string {
+	if d.engine == PostgreSQL {
+		return " AND ctid IS NOT NULL"
+	}
+	return ""
+}
+
 // Ping asks the server for a sign of life.
 func (d *DB) Ping(ctx context.Context) error {
 	if err := d.pool.Ping(ctx); err != nil {

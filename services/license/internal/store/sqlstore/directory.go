@@ -27,7 +27,7 @@ func (s *Store) CreateUsers(ctx context.Context, account uuid.UUID, n store.NewU
 		if replay, err = remembered(ctx, tx, account, r); replay != nil || err != nil {
 			return err
 		}
-		if err := checkNewUsers(ctx, tx, account, n); err != nil {
+		if err := s.checkNewUsers(ctx, tx, account, n); err != nil {
 			return err
 		}
 		if err := takeSeats(ctx, tx, account, len(n.Invited)); err != nil {
@@ -52,7 +52,7 @@ func (s *Store) CreateUsers(ctx context.Context, account uuid.UUID, n store.NewU
 }
 
 // checkNewUsers refuses people of an account or a site that is not there, or with an e-mail address in use, in one round trip.
-func checkNewUsers(ctx context.Context, tx pgx.Tx, account uuid.UUID, n store.NewUsers) error {
+func (s *Store) checkNewUsers(ctx context.Context, tx pgx.Tx, account uuid.UUID, n store.NewUsers) error {
 	var emails []string
 	var sites []uuid.UUID
 	for i := range n.Users {
@@ -67,7 +67,7 @@ func checkNewUsers(ctx context.Context, tx pgx.Tx, account uuid.UUID, n store.Ne
 	batch.Queue(`SELECT EXISTS (SELECT 1 FROM accounts WHERE account_id = $1)`, account).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&hasAccount)
 	})
-	batch.Queue(`SELECT email_key FROM users WHERE account_id = $1 AND email_key = ANY($2::TEXT[])`, account, emails).
+	batch.Queue(`SELECT email_key FROM users WHERE account_id = $1 AND email_key = ANY($2::TEXT[])`+s.db.OneByOne(), account, emails).
 		Query(collectSet(used))
 	if len(sites) > 0 {
 		batch.Queue(`SELECT site_id FROM sites WHERE account_id = $1 AND site_id = ANY($2::UUID[])`, account, sites).

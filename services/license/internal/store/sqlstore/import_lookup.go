@@ -16,7 +16,7 @@ import (
 // FindUsers implements store.ImportLookups.
 func (s *Store) FindUsers(ctx context.Context, account uuid.UUID, emailKeys []string) (map[string]model.User, error) {
 	found := make(map[string]model.User, len(emailKeys))
-	err := s.findByIndex(ctx, "license.FindUsers", `SELECT user_id FROM users WHERE account_id = $1 AND email_key = ANY($2::TEXT[])`,
+	err := s.findByIndex(ctx, "license.FindUsers", `SELECT user_id FROM users WHERE account_id = $1 AND email_key = ANY($2::TEXT[])`+s.db.OneByOne(),
 		account, emailKeys, len(emailKeys), func(ctx context.Context, q crdb.Querier, ids []uuid.UUID) error {
 			users, err := readUsers(ctx, q, account, ids)
 			for i := range users {
@@ -92,7 +92,7 @@ func (s *Store) findByIndex(ctx context.Context, op, query string, account uuid.
 func (s *Store) LoggedPhoneUsers(ctx context.Context, account uuid.UUID, phoneUsers []uuid.UUID) (map[uuid.UUID]bool, error) {
 	logged := make(map[uuid.UUID]bool, len(phoneUsers))
 	err := s.findByIndex(ctx, "license.LoggedPhoneUsers", `SELECT DISTINCT phone_user_id FROM account_log
-		WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[])`, account, phoneUsers, len(phoneUsers),
+		WHERE account_id = $1 AND phone_user_id = ANY($2::UUID[])`+s.db.OneByOne(), account, phoneUsers, len(phoneUsers),
 		func(_ context.Context, _ crdb.Querier, ids []uuid.UUID) error {
 			for _, id := range ids {
 				logged[id] = true

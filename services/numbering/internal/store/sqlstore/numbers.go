@@ -18,7 +18,7 @@ import (
 // CockroachDB may read all of the account's numbers.
 func (s *Store) CreateNumbers(ctx context.Context, account uuid.UUID, numbers []string, createTime time.Time) error {
 	err := s.db.TxInsert(ctx, OpCreateNumbers, func(ctx context.Context, tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, `SELECT number FROM phone_numbers WHERE account_id = $1 AND number = ANY($2::TEXT[])`, account, numbers)
+		rows, _ := tx.Query(ctx, `SELECT number FROM phone_numbers WHERE account_id = $1 AND number = ANY($2::TEXT[])`+s.db.OneByOne(), account, numbers)
 		there, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			return err
