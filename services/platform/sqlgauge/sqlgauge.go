@@ -95,15 +95,20 @@ func (g *Gauge) read(ctx context.Context, db *crdb.DB) error {
 	for _, v := range g.Values {
 		found[v] = 0
 	}
-	err := db.Do(ctx, g.Op, func(ctx context.Context, q crdb.Querier) error {
-		rows, err := q.Query(ctx, "SELECT k::TEXT, n::FLOAT8 FROM ("+g.Query+") AS r (k, n)")
-		if err != nil {
+	// A look at everything takes long. Serializable as all else, PostgreSQL would have to remember for as long what every transaction
+	// meanwhile has read, until it has no room left for that and refuses them.
+	whole := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadOnly}
+	err := db.Do(ctx, g.Op, func(ctx context.Context, _ crdb.Querier) error {
+		return pgx.BeginTxFunc(ctx, db.Pool(), whole, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, "SELECT k::TEXT, n::FLOAT8 FROM ("+g.Query+") AS r (k, n)")
+			if err != nil {
+				return err
+			}
+			var k string
+			var n float64
+			_, err = pgx.ForEachRow(rows, []any{&k, &n}, func() error { found[k] = n; return nil })
 			return err
-		}
-		var k string
-		var n float64
-		_, err = pgx.ForEachRow(rows, []any{&k, &n}, func() error { found[k] = n; return nil })
-		return err
+		})
 	})
 	if err != nil {
 		return err
