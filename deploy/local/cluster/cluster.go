@@ -19,6 +19,7 @@ import (
 	"github.com/switchboard-phone/switchboard/deploy/local/serviceproc"
 	"github.com/switchboard-phone/switchboard/deploy/local/stack"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/localaddr"
 	"github.com/switchboard-phone/switchboard/services/platform/localdb"
 )
 
@@ -263,11 +264,11 @@ func (c *Cluster) Status() []Status {
 	return append(out, c.mail.status())
 }
 
-// choosePorts finds n free ports that stay free; see stack.ChooseAddress.
+// choosePorts finds n free ports that stay free; see package localaddr.
 func choosePorts(n int) ([]string, error) {
 	addrs := make([]string, n)
 	for i := range addrs {
-		addr, err := stack.ChooseAddress()
+		addr, err := localaddr.Choose()
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/switchboard-phone/switchboard/gateway"
+	"github.com/switchboard-phone/switchboard/services/platform/localaddr"
 )
 
 // replica is one copy of a service, over its restarts.
@@ -60,7 +61,7 @@ func (s *Stack) startGateways(ctx context.Context, fronts []Spec) error {
 
 func (s *Stack) startAll(ctx context.Context) error {
 	for range s.replicaCount(License) {
-		addr, err := ChooseAddress()
+		addr, err := localaddr.Choose()
 		if err != nil {
 			return err
 		}

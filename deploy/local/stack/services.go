@@ -17,6 +17,7 @@ import (
 	"github.com/switchboard-phone/switchboard/services/numbering"
 	"github.com/switchboard-phone/switchboard/services/platform/authn"
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/localaddr"
 	"github.com/switchboard-phone/switchboard/services/platform/mtls"
 	"github.com/switchboard-phone/switchboard/services/platform/server"
 )
@@ -298,7 +299,7 @@ func ChooseAddresses(spec Spec) error {
 		if *a != anyPort {
 			continue
 		}
-		chosen, err := ChooseAddress()
+		chosen, err := localaddr.Choose()
 		if err != nil {
 			return err
 		}

@@ -2,11 +2,9 @@ package crdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // planByStatement has the planner choose how to run a statement without regard to the values of its parameters.
@@ -24,16 +22,8 @@ func planByStatement(ctx context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().ParameterStatus("crdb_version") != "" {
 		set = "SET optimizer_use_histograms = off"
 	}
-	_, err := conn.Exec(ctx, set)
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) && pe.Code == unknownSetting {
-		return nil
-	}
-	if err != nil {
+	if _, err := conn.Exec(ctx, set); err != nil && Classify(err) != SchemaUnknown { // there is no such setting
 		return fmt.Errorf("set up connection: %w", err)
 	}
 	return nil
 }
-
-// unknownSetting is what a server answers that has no such setting.
-const unknownSetting = "42704"

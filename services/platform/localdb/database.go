@@ -52,9 +52,9 @@ func (i *Instance) create(ctx context.Context, name, user, template string) (str
 func (i *Instance) createOnCockroach(ctx context.Context, conn *pgx.Conn, name, user string) error {
 	stmts := []string{"CREATE DATABASE IF NOT EXISTS " + name}
 	if !i.given {
-		// See crdb.planByStatement: releases newer than 20.1 are told by the services.
-		stmts = append(stmts, "SET CLUSTER SETTING sql.stats.histogram_collection.enabled = false")
-		stmts = append(stmts, "CREATE USER IF NOT EXISTS "+user, "GRANT ALL ON DATABASE "+name+" TO "+user)
+		stmts = append(stmts, "CREATE USER IF NOT EXISTS "+user, "GRANT ALL ON DATABASE "+name+" TO "+user,
+			// See crdb.planByStatement: releases newer than 20.1 are told by the services.
+			"SET CLUSTER SETTING sql.stats.histogram_collection.enabled = false")
 	}
 	for _, stmt := range stmts {
 		if _, err := conn.Exec(ctx, stmt); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
+	"github.com/switchboard-phone/switchboard/services/platform/localaddr"
 )
 
 // StartNodes starts a database whose servers can be ended and started again one by one: CockroachDB with count nodes, each row on
@@ -122,7 +123,7 @@ func cockroachLayout(data string, count int) (addrs []string, fresh bool, err er
 		return nil, false, fmt.Errorf("data folder: %w", err)
 	}
 	for range count {
-		addr, err := lastingPort()
+		addr, err := localaddr.Choose()
 		if err != nil {
 			return nil, false, err
 		}
@@ -222,7 +223,7 @@ func startPostgresNode(ctx context.Context, bins postgresBinaries, opts *Options
 			return nil, nil, err
 		}
 	}
-	addr, err := lastingPort()
+	addr, err := localaddr.Choose()
 	if err != nil {
 		return nil, nil, errors.Join(err, cleanup())
 	}

@@ -3,7 +3,6 @@ package localdb
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -117,20 +116,4 @@ func freePort() (int, error) {
 		return 0, errors.New("find a free port: not a TCP address")
 	}
 	return addr.Port, nil
-}
-
-// lastingPort finds a free address outside the range from which the system takes ports for outgoing connections, since a server that
-// starts again must find its port free.
-func lastingPort() (string, error) {
-	const from, to, tries = 15000, 30000, 100
-	var last error
-	for range tries {
-		addr := fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from))
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			return addr, l.Close()
-		}
-		last = err
-	}
-	return "", fmt.Errorf("find a free port: %w", last)
 }

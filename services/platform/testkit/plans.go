@@ -21,21 +21,45 @@ import (
 	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
-// Statements collects the statements that a store runs, by operation, to look at how databases would carry them out. The zero value
-// is ready; it is safe for concurrent use.
-type Statements struct {
+// Suite is the test suite of a store, of whose statements it is looked at how databases would carry them out.
+type Suite struct {
+	// Migrations make the store's schema.
+	Migrations fs.FS
+	// Big are the tables that grow, each with a statement that inserts $2 rows of $1 accounts; other tables may be read whole.
+	Big map[string]string
+	// ReadAll names what is meant to read all of an account: operations, all of whose statements may, or those that contain what stands
+	// behind a blank.
+	ReadAll []string
+	// Run runs the suite on databases that are opened with record.
+	Run func(t *testing.T, e Engine, record Option)
+}
+
+// Test runs the suite on each engine. Then it fails for every statement collected that would read all rows of an account, or of a table,
+// to find some: in a database full of other accounts, of whose statistics the account asked for is no part. What ends a scan early, a
+// LIMIT in the order of the index, is no such reading.
+func (s *Suite) Test(t *testing.T) {
+	t.Helper()
+	EachEngine(t, func(t *testing.T, e Engine) {
+		var seen statements
+		t.Run("suite", func(t *testing.T) { s.Run(t, e, seen.record) })
+		t.Run("plans", func(t *testing.T) { s.checkPlans(t, e, &seen) })
+	})
+}
+
+// statements collects those that a store runs, by operation. The zero value is ready; it is safe for concurrent use.
+type statements struct {
 	mu  sync.Mutex
 	ops map[[8]byte]string // of spans
 	sql map[string]string  // statement → operation
 }
 
-// Record is an Option for databases whose statements are to be collected.
-func (s *Statements) Record(_ *crdb.Config, o *crdb.Options) {
+// record is an Option for databases whose statements are to be collected.
+func (s *statements) record(_ *crdb.Config, o *crdb.Options) {
 	o.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s))
 }
 
 // OnStart implements sdktrace.SpanProcessor: spans of statements are below the span of their operation.
-func (s *Statements) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) {
+func (s *statements) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ops == nil {
@@ -54,39 +78,33 @@ func (s *Statements) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) {
 }
 
 // OnEnd implements sdktrace.SpanProcessor.
-func (*Statements) OnEnd(sdktrace.ReadOnlySpan) {}
+func (*statements) OnEnd(sdktrace.ReadOnlySpan) {}
 
 // Shutdown implements sdktrace.SpanProcessor.
-func (*Statements) Shutdown(context.Context) error { return nil }
+func (*statements) Shutdown(context.Context) error { return nil }
 
 // ForceFlush implements sdktrace.SpanProcessor.
-func (*Statements) ForceFlush(context.Context) error { return nil }
+func (*statements) ForceFlush(context.Context) error { return nil }
 
 // populations are how many rows the big tables hold, of how many accounts: a few big ones, and many small ones, who make all accounts
 // look small.
 var populations = []struct{ rows, accounts int }{{20_000, 12}, {20_000, 2_000}}
 
-// CheckPlans fails the test for every statement collected that would read all rows of an account, or of a table, to find some: in
-// a database full of other accounts, of whose statistics the account asked for is no part. What ends a scan early, a LIMIT in the order of
-// the index, is no such reading.
-//
-// big holds the tables that grow, each with a statement that inserts $2 rows of $1 accounts; other tables may be read whole. readAll names
-// what is meant to read all of an account: operations, all of whose statements may, or those that contain what stands behind a blank.
-func (s *Statements) CheckPlans(t *testing.T, e Engine, migrations fs.FS, big map[string]string, readAll ...string) {
+func (s *Suite) checkPlans(t *testing.T, e Engine, seen *statements) {
 	t.Helper()
-	db := e.New(t, migrations)
+	db := e.New(t, s.Migrations)
 	if e.Kind() == crdb.CockroachDB && !strings.HasPrefix(db.Version(), "v20.1.") {
 		t.Skip("plans are read in the form that CockroachDB 20.1 writes")
 	}
-	if len(s.sql) == 0 {
+	if len(seen.sql) == 0 {
 		t.Fatal("no statements were collected")
 	}
 	for _, p := range populations {
-		for table, insert := range big {
+		for table, insert := range s.Big {
 			populate(t, db, table, insert, p.rows, p.accounts)
 		}
-		for sql, op := range s.sql {
-			if !plannable.MatchString(sql) || meant(readAll, op, sql) {
+		for sql, op := range seen.sql {
+			if !plannable.MatchString(sql) || s.meant(op, sql) {
 				continue
 			}
 			scans, plan, err := explain(t.Context(), db, sql)
@@ -95,7 +113,7 @@ func (s *Statements) CheckPlans(t *testing.T, e Engine, migrations fs.FS, big ma
 				continue
 			}
 			for _, scan := range scans {
-				if _, grows := big[scan.table]; grows && scan.whole {
+				if _, grows := s.Big[scan.table]; grows && scan.whole {
 					t.Errorf("%s reads all of %s with %d rows of %d accounts:\n%s\n%s", op, scan.table, p.rows, p.accounts, sql, plan)
 				}
 			}
@@ -103,8 +121,9 @@ func (s *Statements) CheckPlans(t *testing.T, e Engine, migrations fs.FS, big ma
 	}
 }
 
-func meant(readAll []string, op, sql string) bool {
-	return slices.ContainsFunc(readAll, func(name string) bool {
+// meant says whether a statement of an operation may read all of an account.
+func (s *Suite) meant(op, sql string) bool {
+	return slices.ContainsFunc(s.ReadAll, func(name string) bool {
 		name, part, _ := strings.Cut(name, " ")
 		return name == op && strings.Contains(sql, part)
 	})

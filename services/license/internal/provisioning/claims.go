@@ -62,11 +62,15 @@ func (e *Engine) keepClaims(ctx context.Context) {
 	}
 }
 
-// giveBack ends the claim of a saga whose driving was cut short because this process ends.
-func (e *Engine) giveBack(ctx context.Context, s *store.Saga) {
+// giveBack ends the claims of sagas, those that are not at their end because this process ends.
+func (e *Engine) giveBack(ctx context.Context, sagas []store.Saga) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTimeout)
 	defer cancel()
-	if err := e.store.KeepSagas(ctx, []uuid.UUID{s.ID}, 0); err != nil {
-		e.log.WarnContext(ctx, "an operation could not be given back, others take it up when the claim has run out", "saga", s.ID, "error", err)
+	ids := make([]uuid.UUID, len(sagas))
+	for i := range sagas {
+		ids[i] = sagas[i].ID
+	}
+	if err := e.store.KeepSagas(ctx, ids, 0); err != nil {
+		e.log.WarnContext(ctx, "operations could not be given back, others take them up when the claims have run out", "error", err)
 	}
 }

@@ -3,7 +3,6 @@ package provisioning
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -54,6 +53,9 @@ func (e *Engine) reconcile(ctx context.Context, window time.Duration) error {
 			})
 		}
 		_ = all.Wait()
+		if ctx.Err() != nil {
+			e.giveBack(ctx, sagas)
+		}
 		if len(sagas) < e.cfg.ReconcileBatch {
 			break
 		}
@@ -82,9 +84,6 @@ func (e *Engine) resume(ctx context.Context, s *store.Saga) {
 	}
 	refused := s.State == store.SagaUndoing
 	_, err = e.drive(ctx, s, op, locked)
-	if errors.Is(ctx.Err(), context.Canceled) {
-		e.giveBack(ctx, s)
-	}
 	switch {
 	case err != nil:
 		log.InfoContext(ctx, "operation resumed", "outcome", err.Error())

@@ -19,19 +19,13 @@ var bigTables = map[string]string{
 		SELECT md5((n % $1)::TEXT)::UUID, 40000001000 + n, 'ASSIGNED', gen_random_uuid(), now(), now() FROM generate_series(1, $2) AS g (n)`,
 }
 
-// readAll are the operations that are there to look at all of an account.
-var readAll = []string{}
-
 func TestStore(t *testing.T) {
 	t.Parallel()
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		var seen testkit.Statements
-		t.Run("suite", func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) (store.Store, store.Store) {
-				url := e.NewURL(t, migrations.FS)
-				return sqlstore.New(e.Open(t, url, seen.Record)), sqlstore.New(e.Open(t, url, seen.Record))
-			})
+	s := testkit.Suite{Migrations: migrations.FS, Big: bigTables, Run: func(t *testing.T, e testkit.Engine, record testkit.Option) {
+		storetest.Run(t, func(t *testing.T) (store.Store, store.Store) {
+			url := e.NewURL(t, migrations.FS)
+			return sqlstore.New(e.Open(t, url, record)), sqlstore.New(e.Open(t, url, record))
 		})
-		t.Run("plans", func(t *testing.T) { seen.CheckPlans(t, e, migrations.FS, bigTables, readAll...) })
-	})
+	}}
+	s.Test(t)
 }

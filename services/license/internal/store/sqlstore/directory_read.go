@@ -84,23 +84,23 @@ var userFilterColumns = filter.Columns{
 	"licensed": "(p.live_assignee_id IS NOT NULL)", "status": "u.status", "role": "u.role", "email": "u.email_key",
 }
 
-// joinLicences joins the licences outside the trash, of which a person has one at most.
-const joinLicences = ` LEFT JOIN phone_users AS p ON p.account_id = $1 AND p.live_assignee_id = u.user_id`
+// licences are those outside the trash, of the people u: a person has one at most.
+const licences = ` phone_users AS p ON p.account_id = $1 AND p.live_assignee_id = u.user_id`
 
-// lookUpLicences is joinLicences one by one, for a page of people. Each engine has to be told in its own words.
+// lookUpLicences joins licences one by one, for a page of people. Each engine has to be told in its own words.
 func (s *Store) lookUpLicences() string {
 	if s.db.Engine() == crdb.CockroachDB {
-		return ` LEFT LOOKUP JOIN phone_users AS p ON p.account_id = $1 AND p.live_assignee_id = u.user_id`
+		return ` LEFT LOOKUP JOIN` + licences
 	}
 	return ` LEFT JOIN LATERAL (SELECT live_assignee_id FROM phone_users WHERE account_id = $1 AND live_assignee_id = u.user_id LIMIT 1) AS p ON TRUE`
 }
 
-// userQuery renders what people are read from, and what a list of them is narrowed by. licences join licences to the people u, in case
-// it is asked who has one.
-func userQuery(account uuid.UUID, q *store.UserQuery, licences string) (from string, w *where, err error) {
+// userQuery renders what people are read from, and what a list of them is narrowed by. join joins licences to them, in case it is asked
+// who has one.
+func userQuery(account uuid.UUID, q *store.UserQuery, join string) (from string, w *where, err error) {
 	from, w = "users AS u", &where{conditions: []string{"u.account_id = $1"}, args: []any{account}}
 	if slices.Contains(q.Filter.Fields(), "licensed") {
-		from += licences
+		from += join
 	}
 	for _, word := range q.Words {
 		w.contains("u.search_text", word)
@@ -137,7 +137,7 @@ func (s *Store) ListUsers(ctx context.Context, account uuid.UUID, query store.Us
 
 // CountUsers implements store.Directory.
 func (s *Store) CountUsers(ctx context.Context, account uuid.UUID, query store.UserQuery) (int, error) {
-	from, w, err := userQuery(account, &query, joinLicences)
+	from, w, err := userQuery(account, &query, " LEFT JOIN"+licences)
 	if err != nil {
 		return 0, err
 	}

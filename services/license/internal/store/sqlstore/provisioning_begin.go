@@ -13,7 +13,6 @@ import (
 
 	"github.com/switchboard-phone/switchboard/services/license/internal/model"
 	"github.com/switchboard-phone/switchboard/services/license/internal/store"
-	"github.com/switchboard-phone/switchboard/services/platform/crdb"
 )
 
 // BeginSagas implements store.Provisioning: one transaction of one round trip that reads, one that writes, and the commit,
@@ -35,11 +34,7 @@ func (s *Store) BeginSagas(ctx context.Context, account uuid.UUID, begins []stor
 		var accepted []*store.Begin
 		results, accepted = state.decide(begins)
 		return writeBegins(ctx, tx, account, accepted)
-	}, func(ctx context.Context, q crdb.Querier) (bool, error) {
-		var found bool
-		err := q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[]))`, sagaIDs).Scan(&found)
-		return found, err
-	})
+	}, exists(`SELECT 1 FROM sagas WHERE saga_id = ANY($1::UUID[])`, sagaIDs))
 	return results, err
 }
 

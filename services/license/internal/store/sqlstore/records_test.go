@@ -24,18 +24,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
 
-// runSuite runs a suite, and then looks at how the databases would carry out its statements if there was much in them.
+// runSuite runs a suite, and looks at its plans.
 func runSuite(t *testing.T, suite func(t *testing.T, open func(t *testing.T) (store.Store, store.Store))) {
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		var seen testkit.Statements
-		t.Run("suite", func(t *testing.T) {
-			suite(t, func(t *testing.T) (store.Store, store.Store) {
-				url := e.NewURL(t, migrations.FS)
-				return sqlstore.New(e.Open(t, url, seen.Record)), sqlstore.New(e.Open(t, url, seen.Record))
-			})
+	s := testkit.Suite{Migrations: migrations.FS, Big: bigTables, ReadAll: readAll, Run: func(t *testing.T, e testkit.Engine, record testkit.Option) {
+		suite(t, func(t *testing.T) (store.Store, store.Store) {
+			url := e.NewURL(t, migrations.FS)
+			return sqlstore.New(e.Open(t, url, record)), sqlstore.New(e.Open(t, url, record))
 		})
-		t.Run("plans", func(t *testing.T) { seen.CheckPlans(t, e, migrations.FS, bigTables, readAll...) })
-	})
+	}}
+	s.Test(t)
 }
 
 // bigTables grow with the phone users of an account, or with what happens to them.

@@ -35,13 +35,10 @@ var readAll = []string{"numbering.Audit", "numbering.CountNumbers"}
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	testkit.EachEngine(t, func(t *testing.T, e testkit.Engine) {
-		var seen testkit.Statements
-		t.Run("suite", func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS, seen.Record)) })
-		})
-		t.Run("plans", func(t *testing.T) { seen.CheckPlans(t, e, migrations.FS, bigTables, readAll...) })
-	})
+	s := testkit.Suite{Migrations: migrations.FS, Big: bigTables, ReadAll: readAll, Run: func(t *testing.T, e testkit.Engine, record testkit.Option) {
+		storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS, record)) })
+	}}
+	s.Test(t)
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
