@@ -34,12 +34,13 @@ type Suite struct {
 	Run func(t *testing.T, e Engine, record Option)
 }
 
-// Test runs the suite on each engine. Then it fails for every statement collected that would read all rows of an account, or of a table,
+// Check runs the suite on each engine. Then it fails for every statement collected that would read all rows of an account, or of a table,
 // to find some: in a database full of other accounts, of whose statistics the account asked for is no part. What ends a scan early, a
 // LIMIT in the order of the index, is no such reading.
-func (s *Suite) Test(t *testing.T) {
+func (s *Suite) Check(t *testing.T) {
 	t.Helper()
 	EachEngine(t, func(t *testing.T, e Engine) {
+		t.Helper()
 		var seen statements
 		t.Run("suite", func(t *testing.T) { s.Run(t, e, seen.record) })
 		t.Run("plans", func(t *testing.T) { s.checkPlans(t, e, &seen) })

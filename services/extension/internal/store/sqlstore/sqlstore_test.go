@@ -27,5 +27,5 @@ func TestStore(t *testing.T) {
 			return sqlstore.New(e.Open(t, url, record)), sqlstore.New(e.Open(t, url, record))
 		})
 	}}
-	s.Test(t)
+	s.Check(t)
 }

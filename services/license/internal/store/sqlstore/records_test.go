@@ -32,7 +32,7 @@ func runSuite(t *testing.T, suite func(t *testing.T, open func(t *testing.T) (st
 			return sqlstore.New(e.Open(t, url, record)), sqlstore.New(e.Open(t, url, record))
 		})
 	}}
-	s.Test(t)
+	s.Check(t)
 }
 
 // bigTables grow with the phone users of an account, or with what happens to them.

@@ -31,5 +31,5 @@ func TestStore(t *testing.T) {
 	s := testkit.Suite{Migrations: migrations.FS, Big: bigTables, ReadAll: readAll, Run: func(t *testing.T, e testkit.Engine, record testkit.Option) {
 		storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS, record)) })
 	}}
-	s.Test(t)
+	s.Check(t)
 }

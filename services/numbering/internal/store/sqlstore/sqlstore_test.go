@@ -38,7 +38,7 @@ func TestStore(t *testing.T) {
 	s := testkit.Suite{Migrations: migrations.FS, Big: bigTables, ReadAll: readAll, Run: func(t *testing.T, e testkit.Engine, record testkit.Option) {
 		storetest.Run(t, func(t *testing.T) store.Store { return sqlstore.New(e.New(t, migrations.FS, record)) })
 	}}
-	s.Test(t)
+	s.Check(t)
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
