@@ -123,7 +123,7 @@ func (s *Store) look(ctx context.Context, tx pgx.Tx, account uuid.UUID, claims [
 	b := &pgx.Batch{}
 	b.Queue(`SELECT `+columns+` FROM extensions WHERE account_id = $1 AND owner_id = ANY($2::UUID[])`, account, owners).
 		Query(each(scanExtension, func(e store.Extension) { v.byOwner[e.Owner] = e }))
-	b.Queue(`SELECT `+columns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[]) ORDER BY number`, account, numbers).
+	b.Queue(`SELECT `+columns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbers).
 		Query(each(scanExtension, func(e store.Extension) { v.byNumber[e.Number] = e }))
 	b.Queue(`SELECT `+rangeColumns+` FROM extension_ranges WHERE account_id = $1 AND range_id = ANY($2::UUID[])`, account, ranges).
 		Query(each(scanRange, func(r store.Range) { v.ranges[r.ID] = r }))

@@ -148,7 +148,7 @@ func (s *Store) Reserve(ctx context.Context, account uuid.UUID, numbers []number
 	wanted := number.NewSet(numbers...).All()
 	return s.write(ctx, "extension.Reserve", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := collect(ctx, tx, scanExtension, `SELECT `+columns+` FROM `+s.byNumber+`
-			WHERE account_id = $1 AND number = ANY($2::INT8[]) ORDER BY number`, account, ints(wanted))
+			WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, ints(wanted))
 		if err != nil {
 			return err
 		}

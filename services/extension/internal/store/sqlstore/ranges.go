@@ -56,8 +56,8 @@ func (s *Store) DeleteRange(ctx context.Context, account, site, id uuid.UUID) er
 			return store.ErrRangeNotFound
 		}
 		var used int64
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT number FROM `+s.byNumber+` WHERE account_id = $1
-			AND number BETWEEN $2 AND $3 AND state IN ('ASSIGNED', 'HELD') ORDER BY number) AS used`, account, found[0].From, found[0].To).Scan(&used); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+s.byNumber+` WHERE account_id = $1
+			AND number BETWEEN $2 AND $3 AND state IN ('ASSIGNED', 'HELD')`, account, found[0].From, found[0].To).Scan(&used); err != nil {
 			return err
 		}
 		if used > 0 {

@@ -18,7 +18,7 @@ import (
 // Lookup implements store.Reader.
 func (s *Store) Lookup(ctx context.Context, account uuid.UUID, numbers []number.Number, now time.Time) ([]store.Extension, error) {
 	return read(ctx, s.db, "extension.Lookup", scanExtension, `SELECT `+columns+` FROM `+s.byNumber+`
-		WHERE account_id = $1 AND number = ANY($3::INT8[]) AND `+live+` ORDER BY number`, account, now, ints(numbers))
+		WHERE account_id = $1 AND number = ANY($3::INT8[]) AND `+live, account, now, ints(numbers))
 }
 
 // ByOwner implements store.Reader.
@@ -55,9 +55,8 @@ func (s *Store) Used(ctx context.Context, account uuid.UUID, spans []number.Span
 
 // occupancy counts by block. The shift divides by number.BlockSize: CockroachDB's division is not one of integers.
 func (s *Store) occupancy() string {
-	return fmt.Sprintf(`SELECT (number - $3::INT8) >> %d AS block, count(*) FROM (
-			SELECT number FROM %s WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND %s ORDER BY number
-		) AS used WHERE NOT (number = ANY($5::INT8[])) GROUP BY block ORDER BY block`, number.BlockShift, s.byNumber, live)
+	return fmt.Sprintf(`SELECT (number - $3::INT8) >> %d AS block, count(*) FROM %s
+		WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND %s AND NOT (number = ANY($5::INT8[])) GROUP BY block ORDER BY block`, number.BlockShift, s.byNumber, live)
 }
 
 // Occupancy implements store.Reader.
@@ -90,8 +89,7 @@ func (s *Store) Occupancy(ctx context.Context, account uuid.UUID, spans []number
 func (s *Store) Gaps(ctx context.Context, account uuid.UUID, sp number.Span, now time.Time, limit int) ([]number.Span, error) {
 	return read(ctx, s.db, "extension.Gaps", pgx.RowToStructByPos[number.Span], `SELECT prev + 1, number - 1 FROM (
 			SELECT number, lag(number, 1, $3::INT8 - 1) OVER (ORDER BY number) AS prev FROM (
-				(SELECT number FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+` ORDER BY number)
-				UNION ALL SELECT $4::INT8 + 1
+				SELECT number FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+` UNION ALL SELECT $4::INT8 + 1
 			) AS used
 		) AS steps WHERE number - prev > 1 ORDER BY number LIMIT $5`, account, now, sp.From, sp.To, limit)
 }
@@ -103,8 +101,8 @@ func (s *Store) CountUsed(ctx context.Context, queries []store.UseQuery, except 
 	err := s.db.Do(ctx, op, func(ctx context.Context, q crdb.Querier) error {
 		b := &pgx.Batch{}
 		for i, u := range queries {
-			b.Queue(`SELECT count(*) FROM (SELECT number FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
-				ORDER BY number) AS used WHERE NOT (number = ANY($5::INT8[]))`, u.Account, now, u.From, u.To, ints(except)).
+			b.Queue(`SELECT count(*) FROM `+s.byNumber+` WHERE account_id = $1 AND number BETWEEN $3 AND $4 AND `+live+`
+				AND NOT (number = ANY($5::INT8[]))`, u.Account, now, u.From, u.To, ints(except)).
 				QueryRow(func(row pgx.Row) error { return row.Scan(&out[i]) })
 		}
 		return q.SendBatch(ctx, b).Close()

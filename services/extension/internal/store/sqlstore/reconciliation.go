@@ -88,8 +88,7 @@ func (s *Store) suspicion(ctx context.Context, tx pgx.Tx, account uuid.UUID, mis
 	is, known := map[store.Owned]bool{}, map[store.Owned]noted{}
 	numbers := numbersOwned(missing)
 	b := &pgx.Batch{}
-	b.Queue(`SELECT `+ownedColumns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[]) AND owner_id IS NOT NULL
-		ORDER BY number`, account, numbers).
+	b.Queue(`SELECT `+ownedColumns+` FROM `+s.byNumber+` WHERE account_id = $1 AND number = ANY($2::INT8[]) AND owner_id IS NOT NULL`, account, numbers).
 		Query(each(scanOwned, func(o store.Owned) { is[o] = true }))
 	b.Queue(`SELECT `+ownedColumns+`, round, rounds FROM suspects WHERE account_id = $1 AND number = ANY($2::INT8[])`, account, numbers).
 		Query(each(scanNoted, func(n noted) { known[n.Owned] = n }))
